@@ -1,0 +1,147 @@
+"""The events of the journal: what happened, in clear metadata and, apart from it, sealed content.
+
+Events are in the past tense and versioned. A field is added with a default and never renamed or reused.
+Metadata holds nothing a person wrote; all that can is in `Content`, which is sealed under the data
+subject's key before it reaches a file.
+
+Refuses to know how a frame is written. Invariant: `decode(encode(event)) == event` for each event here.
+"""
+
+from typing import Literal
+
+import msgspec
+
+Operation = Literal["chat", "text_completion", "embeddings"]
+Outcome = Literal["completed", "refused", "failed", "cancelled", "cut"]
+"""completed: a whole answer left. refused: stopped by us before any upstream call (4xx, or 503 at intake).
+failed: the upstream or we could not answer. cancelled: the client hung up. cut: the answer ended midway."""
+
+
+class Parameters(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The settings of a call that hold nothing a person wrote. All are as OpenAI names them."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    n: int | None = None
+    seed: int | None = None
+    stop_count: int = 0
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    echo: bool | None = None
+    response_format: str | None = None
+    """`text`, `json_object` or `json_schema`."""
+    tool_count: int = 0
+    tool_choice: str | None = None
+    message_count: int | None = None
+    encoding_format: str | None = None
+    dimensions: int | None = None
+
+
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One try at one deployment."""
+
+    deployment: str
+    provider: str
+    status: int | None = None
+    error_code: str | None = None
+    started_ms: float = 0.0
+    """Milliseconds after the call was accepted."""
+    duration_ms: float = 0.0
+
+
+class RequestStarted(msgspec.Struct, frozen=True, omit_defaults=True, tag="request_started.v1"):
+    """A streamed call is about to send its first byte. Its content is the request."""
+
+    call_id: str
+    """UUIDv7 in hex, 32 characters: the identity of a call, sorted by time."""
+    request_id: str
+    """What `x-request-id` says: the client's own, if it sent one, so not necessarily unique."""
+    at_ns: int
+    """Unix nanoseconds when the call was accepted."""
+    operation: Operation
+    model: str
+    key_id: str | None = None
+    team: str | None = None
+    purpose: str = "serve"
+    subject: str | None = None
+    conversation_id: str | None = None
+    provider: str | None = None
+    deployment: str | None = None
+    trace_id: str | None = None
+
+
+class RequestCompleted(msgspec.Struct, frozen=True, omit_defaults=True, tag="request_completed.v1"):
+    """A call has ended, in whatever way; exactly one for each call that was accepted from a socket."""
+
+    call_id: str
+    request_id: str
+    at_ns: int
+    """Unix nanoseconds when the call was accepted."""
+    operation: Operation
+    status: int
+    """The HTTP status that the client was given (499 when it hung up before one)."""
+    outcome: Outcome
+    model: str | None = None
+    """The public name that was asked for; `None` when the request did not say."""
+    model_answered: str | None = None
+    """The name that the upstream gave in its answer."""
+    provider: str | None = None
+    deployment: str | None = None
+    key_id: str | None = None
+    team: str | None = None
+    purpose: str = "serve"
+    subject: str | None = None
+    """Pseudonym of the data subject: HMAC of the caller's `safety_identifier` or `user`, else the key's id."""
+    conversation_id: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    parent_span_id: str | None = None
+    is_stream: bool = False
+    error_type: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    """Our own words only, never an upstream's or a user's."""
+    finish_reasons: tuple[str, ...] = ()
+    duration_ms: float = 0.0
+    """From accepted to the last byte given to the socket."""
+    queue_ms: float = 0.0
+    """From accepted to the first upstream attempt's first byte sent."""
+    first_token_ms: float | None = None
+    """From accepted to the first content token (streams), or to the answer's first byte."""
+    last_token_ms: float | None = None
+    tokens_per_second: float | None = None
+    """Output tokens divided by the time between first and last token; only for streams of two and more."""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_usd: float | None = None
+    """`None` when no price is known; never 0 in its place."""
+    price_source: str | None = None
+    logprob_mean: float | None = None
+    logprob_min: float | None = None
+    request_bytes: int = 0
+    response_bytes: int = 0
+    parameters: Parameters = Parameters()
+    attempts: tuple[Attempt, ...] = ()
+
+
+class Content(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a person or a model wrote in one call. Never in clear outside a process."""
+
+    request: bytes | None = None
+    """The request's JSON body; images and audio replaced by their digest and size."""
+    response: bytes | None = None
+    """The answer's JSON body; a stream is folded into the shape the plain answer would have had."""
+    request_truncated_from: int | None = None
+    """Original size in bytes where `request` is only the head of it."""
+    response_truncated_from: int | None = None
+    request_sha256: bytes | None = None
+    """Digest of the whole, where truncated."""
+    response_sha256: bytes | None = None
+
+
+Event = RequestStarted | RequestCompleted

@@ -94,7 +94,7 @@ class RequestCompleted(msgspec.Struct, frozen=True, omit_defaults=True, tag="req
     team: str | None = None
     purpose: str = "serve"
     subject: str | None = None
-    """Pseudonym of the data subject: HMAC of the caller's `safety_identifier` or `user`, else the key's id."""
+    """Pseudonym of the data subject: HMAC of the `safety_identifier` or `user` sent, else the key's id."""
     conversation_id: str | None = None
     trace_id: str | None = None
     span_id: str | None = None

@@ -27,7 +27,7 @@ class RecordPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
     content: ContentRecording = "full"
     confidence: ConfidenceRecording = "off"
     max_body_bytes: int = 262_144
-    """The largest part of one body that is kept, in bytes; what is longer is kept as its head, size and digest."""
+    """The most of one body that is kept, in bytes; of a longer one its head, size and digest are."""
 
 
 class Price(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -3,7 +3,7 @@
 Refuses to know keys and sessions themselves. Invariant: an instance is valid by itself.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -20,3 +20,5 @@ class AccessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """How long a browser session lasts, in seconds (12 hours)."""
     signin_link_s: Seconds = 900
     """How long a single-use sign-in link may be used, in seconds (15 minutes)."""
+    metrics_without_key: Literal["loopback", "always", "never"] = "loopback"
+    """From where `/metrics` may be read without a key."""

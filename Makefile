@@ -1,0 +1,82 @@
+# Everything a person or a CI machine runs. Each target does its own set-up; a second run costs no time.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+
+BIN := .venv/bin
+STAMPS := .stamps
+CONSOLE := src/pilothouse/console/index.html
+CONSOLE_SOURCES := $(shell find console -name node_modules -prune -o -name dist -prune -o -type f -print 2>/dev/null)
+
+# Start-up is quick only when Python may keep what it has compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
+##   serve    set up what is missing, then run `pilothouse up` (PILOTHOUSE_* variables pass through; more flags in ARGS)
+.PHONY: serve
+serve: $(STAMPS)/base console
+	@exec $(BIN)/pilothouse up $(ARGS)
+
+##   test     set up what is missing, system packages included, then run all tests (pytest flags in ARGS)
+.PHONY: test
+test: $(STAMPS)/dev console
+	@sh scripts/system_packages.sh "the tests" chromium
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+##   check    lint, types, imports, dependencies, the page's types: under a minute
+.PHONY: check
+check: $(STAMPS)/dev
+	@exec $(BIN)/python scripts/check.py $(ARGS)
+
+##   bench    load against a mock upstream, beside nginx and other gateways (flags in ARGS)
+.PHONY: bench
+bench: $(STAMPS)/dev console
+	@sh scripts/system_packages.sh "the benchmarks" wrk nginx
+	@exec $(BIN)/python bench/run.py $(ARGS)
+
+##   console  build the page's files into src/pilothouse/console (no Node needed beforehand)
+.PHONY: console
+console: $(CONSOLE)
+
+##   docs     regenerate the generated pages: the code map and docs/reference
+.PHONY: docs
+docs: $(STAMPS)/dev
+	@$(BIN)/python scripts/code_map.py
+	@$(BIN)/python scripts/reference.py
+
+##   clean    remove what the targets above have made here (never a home folder)
+.PHONY: clean
+clean:
+	@rm -rf .venv .envs $(STAMPS) dist build src/pilothouse/console console/node_modules \
+	  .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find src tests scripts bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+.PHONY: help
+help:
+	@echo "make TARGET, where TARGET is one of"
+	@sed -n 's/^## //p' Makefile
+
+$(BIN)/python:
+	@sh scripts/make_venv.sh
+
+# What `pilothouse` needs to run, and the package itself, editable.
+$(STAMPS)/base: pyproject.toml scripts/make_venv.sh | $(BIN)/python
+	@echo "Installing Pilothouse into .venv (minutes the first time) ..."
+	@$(BIN)/python -m pip install --quiet --editable .
+	@mkdir -p $(STAMPS) && touch $@
+
+# What tests, checks and benchmarks need besides.
+$(STAMPS)/dev: $(STAMPS)/base
+	@echo "Installing the development tools into .venv ..."
+	@$(BIN)/python -m pip install --quiet --group dev
+	@mkdir -p $(STAMPS) && touch $@
+
+# Node, as a wheel, for the page's build alone.
+$(STAMPS)/node: pyproject.toml | $(STAMPS)/base
+	@$(BIN)/python -m pip install --quiet --group console
+	@mkdir -p $(STAMPS) && touch $@
+
+$(CONSOLE): $(CONSOLE_SOURCES) $(wildcard scripts/build_console.py) | $(STAMPS)/node
+	@if [ -f scripts/build_console.py ]; then \
+	  echo "Building the console page ..." && $(BIN)/python scripts/build_console.py && touch $@; \
+	else echo "There is no console page yet: scripts/build_console.py is missing."; fi

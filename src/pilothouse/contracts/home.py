@@ -89,7 +89,7 @@ class Home(msgspec.Struct, frozen=True):
 
     @property
     def run(self) -> str:
-        """The 0700 folder of sockets and the lock; in /tmp, by a name of its own, when the home's is too long."""
+        """The 0700 folder of sockets and the lock; in /tmp when the home's own path is too long."""
         folder = f"{self.root}/run"
         if len(folder.encode()) <= LONGEST_RUN_FOLDER:
             return folder

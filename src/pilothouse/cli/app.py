@@ -1,0 +1,46 @@
+"""Assembles the commands into one program.
+
+Refuses to know what a command does. Invariant: every group of commands is listed here, once.
+"""
+
+from typing import Annotated
+
+import typer
+
+from pilothouse import __version__
+from pilothouse.cli import config, journal, keys, maintenance, models, requests, up
+from pilothouse.cli.border import ErrorBorder
+
+
+def build() -> typer.Typer:
+    """Returns the whole command line."""
+    app = typer.Typer(
+        cls=ErrorBorder,
+        no_args_is_help=True,
+        help="Run large language models in production from one place.",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+    )
+    app.callback()(_root)
+    app.command("up")(up.up)
+    app.add_typer(models.app, name="models")
+    app.add_typer(keys.app, name="keys")
+    app.add_typer(requests.app, name="requests")
+    app.add_typer(journal.app, name="journal")
+    app.add_typer(config.app, name="config")
+    app.command("backup")(maintenance.backup)
+    app.command("restore")(maintenance.restore)
+    app.command("doctor")(maintenance.doctor)
+    return app
+
+
+def _root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", is_eager=True)
+    ] = False,
+) -> None:
+    if version:
+        typer.echo(f"pilothouse {__version__}")
+        raise typer.Exit

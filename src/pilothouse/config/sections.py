@@ -1,0 +1,49 @@
+"""The sections of the configuration file, each the settings of the package that reads it.
+
+Refuses to know what is in a section. Invariant: an empty file is a whole configuration.
+"""
+
+import msgspec
+
+from pilothouse.access.settings import AccessSettings
+from pilothouse.gateway.settings import GatewaySettings
+from pilothouse.rollout.settings import (
+    ModelSettings,
+    PriceSettings,
+    ProviderSettings,
+    RecordSettings,
+    RolloutSettings,
+)
+from pilothouse.serving.settings import EngineSettings
+from pilothouse.store.settings import StoreSettings
+from pilothouse.telemetry.settings import JournalSettings
+
+
+class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole file."""
+
+    models: dict[str, ModelSettings] | None = None
+    """Models by the name that clients ask for. Left out: the bundled models."""
+    providers: dict[str, ProviderSettings] = {}
+    """Vendors and servers by name. Left out: each vendor of the catalogue whose key is in the environment."""
+    prices: dict[str, PriceSettings] = {}
+    """Prices by `<provider>/<model>`, before those of the `genai-prices` package."""
+    record: RecordSettings = RecordSettings()
+    """What of each call is kept, unless its model or key says otherwise."""
+    gateway: GatewaySettings = GatewaySettings()
+    """Where the gateway listens, and its limits and deadlines."""
+    engines: EngineSettings = EngineSettings()
+    """Defaults of the engines that Pilothouse runs."""
+    journal: JournalSettings = JournalSettings()
+    """How the record of calls is written and how long it is kept."""
+    analytics: StoreSettings = StoreSettings()
+    """The embedded databases."""
+    access: AccessSettings = AccessSettings()
+    """How people and programs prove who they are."""
+
+    @property
+    def rollout(self) -> RolloutSettings:
+        """The four sections that decide what serves, as the rollout package takes them."""
+        return RolloutSettings(
+            models=self.models, providers=self.providers, prices=self.prices, record=self.record
+        )

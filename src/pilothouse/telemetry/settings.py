@@ -1,0 +1,44 @@
+"""Settings of the journal: how much is written where, and how long it is kept.
+
+Refuses to know who writes. Invariant: every field has a default that is safe on one machine.
+"""
+
+import msgspec
+
+__all__ = ["JournalSettings"]
+
+MEBIBYTE = 1024 * 1024
+
+
+class JournalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the journal takes up disk, when intake stops, and how long what it holds is kept."""
+
+    segment_bytes: int = 64 * MEBIBYTE
+    """Size of one segment file in bytes. Each writing process holds two of them allocated ahead."""
+    quota_bytes: int = 16 * 1024 * MEBIBYTE
+    """The most the journal folder may take, in bytes. Projected segments go first, oldest first; when
+    what is not yet projected fills the quota, intake stops with 503."""
+    reserve_bytes: int = 256 * MEBIBYTE
+    """Free bytes the file system must keep; below this, intake stops with 503."""
+    watch_interval_s: float = 0.25
+    """Seconds between two looks at disk, quota and keyring."""
+    sync_interval_s: float = 1.0
+    """Seconds between two `fdatasync` of the segment being written: what a power cut can take. A process
+    that dies takes nothing. 0 leaves it to the operating system."""
+    content_retention_days: int = 30
+    """Days that content (messages, answers) is kept, sealed."""
+    metadata_retention_days: int = 395
+    """Days that metadata (who, which model, times, tokens, cost) is kept: 13 months."""
+
+    def __post_init__(self) -> None:
+        """Refuses values with which nothing could be written or kept."""
+        if self.segment_bytes < 64 * 1024:
+            raise ValueError("segment_bytes must be at least 65536")
+        if self.quota_bytes < 3 * self.segment_bytes:
+            raise ValueError("quota_bytes must be at least three times segment_bytes")
+        if self.reserve_bytes < 0 or self.watch_interval_s <= 0 or self.sync_interval_s < 0:
+            raise ValueError("reserve_bytes and sync_interval_s must be 0 or more, watch_interval_s above 0")
+        if self.content_retention_days < 1 or self.metadata_retention_days < self.content_retention_days:
+            raise ValueError(
+                "content_retention_days must be at least 1, and metadata_retention_days no less than it"
+            )

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from pilothouse.contracts.home import Home
 from pilothouse.serving.process import EXIT_GIVE_UP, Backoff, ChildProcess, ChildSpec
 
 QUICK = Backoff(first_s=0.01, most_s=0.02)
@@ -144,9 +143,8 @@ def test_a_child_that_gives_up_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_program_that_does_not_exist_is_a_reason(tmp_path: Path) -> None:
     async def run() -> None:
-        child = ChildProcess(ChildSpec("x", ("/nowhere/at/all",), b"", str(tmp_path / "log"), backoff=QUICK))
-        child.start()
-        await until(child, "restarting")
+        nowhere = ChildSpec("x", ("/nowhere/at/all",), b"", str(tmp_path / "log"), backoff=QUICK)
+        child = await Watched(nowhere).until("restarting")
         assert "cannot be started" in str(child.reason)
         await child.stop()
 

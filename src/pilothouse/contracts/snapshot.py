@@ -91,7 +91,7 @@ class Deployment(msgspec.Struct, frozen=True, omit_defaults=True):
     provider: str
     upstream_model: str
     weight: int = 1
-    """Share of the traffic, relative to the others; 0 takes part only when those with a weight cannot answer."""
+    """Share of the traffic; 0 takes part only when the deployments with a weight cannot answer."""
     engine: EngineSpec | None = None
     price: Price | None = None
 

@@ -197,7 +197,7 @@ def _price_name(name: str, settings: RolloutSettings) -> Iterator[Problem]:
 def _price(place: Place, price: PriceSettings) -> Iterator[Problem]:
     for field in ("input_usd", "output_usd", "cached_input_usd"):
         value = getattr(price, field)
-        if value is not None and (not math.isfinite(value) or value < 0):
+        if value is not None and not math.isfinite(value):
             yield Problem(
                 (*place, field),
                 f"{value} is not a price.",

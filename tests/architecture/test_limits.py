@@ -65,10 +65,10 @@ def broad_excepts(tree: ast.Module) -> Iterator[str]:
 
 
 def bare_ignores(text: str) -> Iterator[str]:
-    """Yields each `type: ignore` that lacks its code in brackets or its reason after a dash."""
+    """Yields each `type: ignore` that lacks its code in brackets or its reason behind it."""
     for number, line in enumerate(text.splitlines(), 1):
         if re.search(r"#\s*type:\s*ignore", line) and not re.search(
-            r"#\s*type:\s*ignore\[[a-z-]+(, ?[a-z-]+)*\]\s+#?\s*(noqa.*)?- \S", line
+            r"#\s*type:\s*ignore\[[a-z-]+(, ?[a-z-]+)*\]\s+[#-] \S", line
         ):
             yield f"line {number}: {line.strip()}"
 
@@ -125,7 +125,7 @@ def test_everything_is_caught_only_at_borders(trees: dict[str, ast.Module]) -> N
 
 
 def test_every_ignored_type_has_a_code_and_a_reason(sources: dict[str, str]) -> None:
-    """`# type: ignore[code]  # - why`."""
+    """`# type: ignore[code]  # why`."""
     assert {path: found for path, text in sources.items() if (found := list(bare_ignores(text)))} == {}
 
 
@@ -158,7 +158,7 @@ def test_broad_handlers_are_seen(caught: str) -> None:
     [
         ("x = y  # type: ignore", False),
         ("x = y  # type: ignore[attr-defined]", False),
-        ("x = y  # type: ignore[attr-defined]  # - the stubs lack it", True),
+        ("x = y  # type: ignore[attr-defined]  # the stubs lack it", True),
         ("x = y  # type: ignore[attr-defined, misc] - the stubs lack it", True),
     ],
 )

@@ -1,0 +1,37 @@
+"""What the configuration means as a whole: contradictions in it, and the secrets it needs.
+
+Refuses to know how anything is served. Invariant: what passes can be built into a snapshot.
+"""
+
+from collections.abc import Mapping
+
+from pilothouse.config.load import Loaded, raise_for
+from pilothouse.config.references import Problems
+from pilothouse.registry.catalogue import BUNDLE
+from pilothouse.rollout.check import problems
+from pilothouse.rollout.providers import CATALOGUE
+from pilothouse.rollout.settings import referenced_secrets
+
+
+def check_plan(loaded: Loaded, environment: Mapping[str, str]) -> None:
+    """Checks what single values cannot show: unknown providers, empty routes, missing secrets.
+
+    Raises:
+        ConfigurationError: With every problem, each with its line and a remedy.
+    """
+    found = Problems(loaded.document)
+    rollout = loaded.configuration.rollout
+    for problem in problems(rollout, BUNDLE):
+        found.add(problem.place, problem.message, problem.hint)
+    for provider, variable in referenced_secrets(rollout).items():
+        if variable not in environment:
+            message = f"the environment variable {variable} is not set."
+            found.add(("providers", provider, "api_key"), message, f"Set it, or remove `{provider}`.")
+    raise_for(found)
+
+
+def secrets_of(loaded: Loaded, environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns the providers' API keys that are set, by the name of their variable."""
+    names = {vendor.key for vendor in CATALOGUE.values() if vendor.key}
+    names.update(referenced_secrets(loaded.configuration.rollout).values())
+    return {name: environment[name] for name in sorted(names) if environment.get(name)}

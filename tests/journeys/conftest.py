@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from pilothouse.contracts.errors import PilothouseError
 from pilothouse.contracts.home import Home
 from pilothouse.contracts.status import SupervisorStatus
 from pilothouse.network import sync
@@ -70,7 +71,7 @@ class Up:
             try:
                 if true():
                     return
-            except (OSError, sync.UpstreamError, sync.UpstreamTimeoutError):
+            except (OSError, PilothouseError):
                 pass
             time.sleep(0.1)
         pytest.fail(f"{what} did not happen within {within_s} s: {self.output()}")
@@ -80,8 +81,8 @@ class Up:
 
         def is_ready() -> bool:
             status = self.status
-            parts = [*status.processes, *status.engines]
-            return status.snapshot_revision > 0 and all(part.state == "ready" for part in parts)
+            states = [part.state for part in status.processes] + [part.state for part in status.engines]
+            return status.snapshot_revision > 0 and set(states) == {"ready"}
 
         self.wait(is_ready, "readiness")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Up
+    from tests.journeys.conftest import Up
 
 ROOT = Path(__file__).parents[2]
 CONVERSATION = ROOT / "tests" / "clients" / "openai" / "conversation.py"

@@ -32,7 +32,7 @@ check: $(STAMPS)/dev
 .PHONY: bench
 bench: $(STAMPS)/dev console
 	@sh scripts/system_packages.sh "the benchmarks" wrk nginx
-	@exec $(BIN)/python bench/run.py $(ARGS)
+	@exec $(BIN)/python -m bench $(ARGS)
 
 ##   console  build the page's files into src/pilothouse/console (no Node needed beforehand)
 .PHONY: console

@@ -22,7 +22,7 @@ from pilothouse.telemetry.frames import (
     wanted_bytes,
 )
 from pilothouse.telemetry.keyring import Keyring
-from pilothouse.telemetry.sealing import is_authentic
+from pilothouse.telemetry.sealing import is_authentic, is_under
 
 __all__ = [
     "Chunk",
@@ -63,7 +63,7 @@ class SegmentReport(msgspec.Struct, frozen=True, kw_only=True):
     sealed: int
     authentic: int
     erased: int
-    """Sealed frames whose subject's key does not exist: destroyed on purpose."""
+    """Sealed frames whose key does not exist any more: destroyed on purpose."""
     is_running: bool
     has_torn_tail: bool
     """Bytes that are not zero after the last good frame: a write that a death cut short."""
@@ -215,7 +215,7 @@ class _Tally:
         if frame.subject not in self.keys:
             self.keys[frame.subject] = self.keyring.find(frame.subject)
         key = self.keys[frame.subject]
-        if key is None:
+        if key is None or not is_under(key, frame.sealed):
             self.erased_subjects.add(frame.subject)
             self.erased += 1
         elif is_authentic(key, frame.event.call_id, frame.sealed):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pilothouse.contracts.errors import JournalError
 from pilothouse.contracts.events import Content
-from pilothouse.telemetry.sealing import Sealer, is_authentic, unseal
+from pilothouse.telemetry.sealing import Sealer, is_authentic, is_under, unseal
 
 
 class Keys:
@@ -51,10 +51,16 @@ def test_no_nonce_comes_twice_and_keys_are_asked_once() -> None:
     sealer = Sealer(keys)
     content = Content(request=b"the same")
     blobs = [sealer.seal(content, subject="ann", call_id="1") for _ in range(50)]
-    assert len({blob[:25] for blob in blobs}) == 50
-    assert len({blob[25:] for blob in blobs}) == 50
+    assert len({blob[:33] for blob in blobs}) == 50
+    assert len({blob[33:] for blob in blobs}) == 50
     assert keys.asked == ["ann"]
-    assert Sealer(keys).seal(content, subject="ann", call_id="1")[:17] != blobs[0][:17]
+    assert Sealer(keys).seal(content, subject="ann", call_id="1")[:25] != blobs[0][:25]
+
+
+def test_which_key_it_was_can_be_told() -> None:
+    sealed = Sealer(Keys()).seal(Content(), subject="ann", call_id="1")
+    assert is_under(Keys().key("ann"), sealed)
+    assert not is_under(Keys().key("bob"), sealed)
 
 
 def test_forgetting_asks_for_the_key_again() -> None:

@@ -29,7 +29,7 @@ class Question(msgspec.Struct):
     model: str = "mock-model"
     stream: bool | None = False
     stream_options: StreamOptions | None = None
-    input: msgspec.Raw | None = None
+    input: msgspec.Raw = msgspec.Raw(b'""')
     encoding_format: str | None = "float"
 
 
@@ -143,7 +143,7 @@ def chat_stream(model: str, tokens: int, *, with_usage: bool) -> tuple[bytes, ..
 
 def embeddings(question: Question, dimensions: int) -> bytes:
     """Returns a deterministic vector of `dimensions` numbers for each input."""
-    given = msgspec.json.decode(question.input) if question.input is not None else ""
+    given = msgspec.json.decode(question.input)
     inputs = given if isinstance(given, list) and given and not isinstance(given[0], int) else [given]
     vector = [round(((index * 37) % 101) / 101 - 0.5, 6) for index in range(dimensions)]
     shown: object = vector

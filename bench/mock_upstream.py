@@ -7,6 +7,9 @@ It answers `/v1/chat/completions` (plain and streamed), `/v1/completions`, `/v1/
 
     /with/tokens=20,gap_ms=5,fault=cut/v1/chat/completions        or        x-mock: gap_ms=5,fault=cut
 
+`GET /default/<knobs>` makes them everybody's until the next such call: peers whose upstream address is fixed
+at their start are measured so.
+
 Refuses to know who asks. Invariant: without a fault asked for, every answer is valid and the same.
 """
 
@@ -21,6 +24,7 @@ from typing import Any, Literal, cast
 import httptools
 import msgspec
 import uvloop
+
 from bench import mock_answers as answers
 
 Fault = Literal[
@@ -57,7 +61,7 @@ class Knobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fault: Fault = "none"
 
 
-PLAIN = Knobs()
+DEFAULT = [Knobs()]
 QUESTION = msgspec.json.Decoder(answers.Question)
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER on, zero seconds: close() sends RST (socket(7))."""
@@ -93,6 +97,7 @@ class Stats(msgspec.Struct):
 
 
 STATS = Stats()
+UNCACHED = ("/stats", "/default/")
 SEEN: list[Any] = [None, 0, b""]
 """The last (target, body) that was answered at once, whether it was a stream, and its answer: under load
 the same question comes again and again, and comparing it is ten times cheaper than reading it."""
@@ -160,13 +165,13 @@ class Upstream(asyncio.Protocol):
             STATS.bad_bodies += 1
             self._transport.write(answers.error(400, f"{problem}"))
             return
-        chosen = x_mock or asked or PLAIN
+        chosen = x_mock or asked or DEFAULT[0]
         pieces = compose(path, question, chosen)
         if chosen.gap_ms or chosen.delay_ms or chosen.each or chosen.fault != "none":
             self._pending = self._loop.create_task(self._perform(pieces, chosen))
             return
         answer = b"".join(pieces)
-        if path != "/stats" and x_mock is None:
+        if x_mock is None and not path.startswith(UNCACHED):
             SEEN[:] = [(url, body), int(len(pieces) > 1), answer]
         self._transport.write(answer)
 
@@ -197,7 +202,7 @@ class Upstream(asyncio.Protocol):
 
 def compose(path: str, question: answers.Question, chosen: Knobs) -> tuple[bytes, ...]:
     """Returns the right answer to a request, in the pieces that it may be sent in."""
-    if chosen.status != 200:
+    if chosen.status != 200 and not path.startswith(UNCACHED):
         return (answers.error(chosen.status, "asked for by status="),)
     if path == "/chat/completions":
         if question.stream:
@@ -212,7 +217,10 @@ def compose(path: str, question: answers.Question, chosen: Knobs) -> tuple[bytes
     if path == "/embeddings":
         return (answers.embeddings(question, chosen.dims),)
     fixed = {"/models": answers.MODELS, "/health": answers.HEALTH}.get(path)
-    if fixed is None and path == "/stats":
+    if path.startswith("/default/"):
+        DEFAULT[0] = knobs(path.removeprefix("/default/"))
+        SEEN[:] = [None, 0, b""]
+    if (fixed is None and path == "/stats") or path.startswith("/default/"):
         fixed = answers.whole(200, msgspec.to_builtins(STATS))
     return (fixed or answers.error(404, f"no such path: {path}"),)
 

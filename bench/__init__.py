@@ -1,0 +1,1 @@
+"""Measures Pilothouse against its peers on one machine: `python -m bench`."""

@@ -13,6 +13,7 @@ from typing import get_args
 import msgspec
 
 from pilothouse.contracts.snapshot import EngineName, ModelKind
+from pilothouse.registry.catalogue import BundledModel
 from pilothouse.rollout.providers import CATALOGUE
 from pilothouse.rollout.settings import (
     DeploymentSettings,
@@ -30,16 +31,6 @@ _MODEL_NAME = re.compile(r"[!-~]{1,200}")
 _PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 Place = tuple[str | int, ...]
-
-
-class BundledModel(msgspec.Struct, frozen=True):
-    """A model that Pilothouse knows how to serve without being told how."""
-
-    name: str
-    kind: ModelKind
-    source: str
-    context_tokens: int
-    parallel: int = 8
 
 
 class Problem(msgspec.Struct, frozen=True):

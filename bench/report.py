@@ -18,12 +18,13 @@ Made by `python -m bench --write-docs` (see [how to run it](../how-to/run-the-be
 Machine: {machine}.
 
 {warning}One process of each gateway on core 0; the mock upstream and the load on core 1. A body of 1 KB,
-answers of 20 tokens; streams come without a pause between tokens (the paced ones: a token every 10 ms, 64 at a time,
-so that their rate is the load's and only their CPU time compares). Every answer is checked: status, text,
-number of tokens, `[DONE]`. A wrong answer voids its figure. {rounds} rounds of {seconds} s each, the peers in
-turn within each round, medians. `CPU` is user and system time of all processes of the gateway for one answer.
-`added` is the time to the first token of a stream at one connection above asking the mock directly (p50).
-`ratio` is the rate over {bar}'s in the same round (median of rounds): at 64 connections, and for streams.
+answers of 20 tokens; streams come without a pause between tokens (the paced ones: a token every 10 ms, 64 at
+a time, so that their rate is the load's and only their CPU time compares). Every answer is checked: status,
+text, number of tokens, `[DONE]`. A wrong answer voids its figure. {rounds} rounds of {seconds} s each, the
+peers in turn within each round, medians. `CPU` is user and system time of all processes of the gateway for
+one answer. `added` is the time to the first token of a stream at one connection above asking the mock
+directly (p50). `ratio` is the rate over {bar}'s in the same round (median of rounds): at 64 connections, and
+for streams.
 
 {table}
 

@@ -1,0 +1,38 @@
+"""The `engines:` section of the configuration file.
+
+Refuses to know which models are served. Invariant: every value has a default that fits a laptop of 2 cores.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+__all__ = ["EngineSettings"]
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the engines that Pilothouse runs are looked after."""
+
+    ready_within_s: Seconds = 120.0
+    """An engine that has not loaded its model by then is killed and started again, in seconds."""
+    stop_within_s: Seconds = 5.0
+    """How long an engine may take to end before it is killed, in seconds."""
+    restart_first_s: Seconds = 0.2
+    """The wait before a dead engine is started again, in seconds; it doubles with each further death."""
+    restart_most_s: Seconds = 30.0
+    """The longest such wait, in seconds."""
+    healthy_after_s: Seconds = 30.0
+    """An engine that was ready this long is healthy: earlier deaths are forgotten, in seconds."""
+    gauges_every_s: Seconds = 1.0
+    """How often slots, queue and token counts are read from each engine, in seconds."""
+    cache_tokens: Positive = 16_384
+    """The key-value cache that all calls on one engine share, in tokens (SmolLM2 135M: 12 KB a token). One
+    call can use up to its context; when all together would use more, the longest idle prefix is dropped
+    first."""
+    prompt_cache_mib: Annotated[int, msgspec.Meta(ge=0)] = 256
+    """Memory for prompts that were pushed out of the key-value cache and may come back, in MiB."""
+    log_level: Annotated[int, msgspec.Meta(ge=0, le=5)] = 2
+    """How much an engine writes to its log: 0 nothing, 1 errors, 2 warnings, 3 informs, 5 debugs."""

@@ -15,12 +15,13 @@ unexport PYTHONDONTWRITEBYTECODE
 ##   serve    set up what is missing, then run `pilothouse up` (PILOTHOUSE_* variables pass through; more flags in ARGS)
 .PHONY: serve
 serve: $(STAMPS)/base console
+	@sh scripts/system_packages.sh "the engine" libgomp1=libgomp.so.1
 	@exec $(BIN)/pilothouse up $(ARGS)
 
 ##   test     set up what is missing, system packages included, then run all tests (pytest flags in ARGS)
 .PHONY: test
 test: $(STAMPS)/dev console
-	@sh scripts/system_packages.sh "the tests" chromium
+	@sh scripts/system_packages.sh "the tests" libgomp1=libgomp.so.1 chromium
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 ##   check    lint, types, imports, dependencies, the page's types: under a minute

@@ -1,20 +1,27 @@
 #!/bin/sh
 # Installs the Debian packages that are missing, or names them in one line.
 #
-#   system_packages.sh PURPOSE PACKAGE[=COMMAND-OR-FILE]...
+#   system_packages.sh PURPOSE PACKAGE[=COMMAND-OR-FILE-OR-LIBRARY]...
 #
-# A package is there when the command of its name (or the command or file after "=") is. Never fails: what
+# A package is there when the command of its name is, or the command, file or library (libx.so.1) after "=". Never fails: what
 # needs the package says so by itself (in CI the test that would be skipped for it fails).
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
 purpose=$1
 shift
 
+is_there() {
+  case $1 in
+    lib*.so.*) ldconfig -p 2>/dev/null | grep -qF "$1" ;;
+    *) command -v "$1" >/dev/null 2>&1 || [ -e "$1" ] ;;
+  esac
+}
+
 missing=""
 for item in "$@"; do
   package=${item%%=*}
   probe=${item#*=}
-  if ! command -v "$probe" >/dev/null 2>&1 && ! [ -e "$probe" ]; then missing="$missing $package"; fi
+  is_there "$probe" || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
 

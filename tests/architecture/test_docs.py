@@ -227,3 +227,21 @@ def test_calls_are_found_in_shell_blocks() -> None:
     """Lines joined by a backslash are one call; other programs are none of ours."""
     code = "curl x\npilothouse up \\\n  --port 9\nexport A=1\necho 'pilothouse\n"
     assert list(commands_in("sh", code)) == [["up", "--port", "9"]]
+
+
+def test_the_layers_page_shows_the_layers_that_are_checked(root: Path) -> None:
+    """The list in ARCHITECTURE.md is the one that import-linter enforces."""
+    contracts = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    assert "\n".join(["```", *layers, "```"]) in (root / "ARCHITECTURE.md").read_text()
+
+
+def test_every_dependency_has_its_reason(root: Path) -> None:
+    """The tables of decision 12 name what pyproject.toml asks for, no more and no less."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())
+    groups = project["dependency-groups"]
+    wanted = [*project["project"]["dependencies"], *groups["console"]]
+    wanted += [item for item in groups["dev"] if isinstance(item, str)]
+    page = (root / "docs" / "decisions" / "0012-dependencies.md").read_text()
+    named = re.findall(r"^\| (\w[\w-]*) \| (?!licence)", page, re.MULTILINE)
+    assert sorted(named) == sorted(re.split(r"[<>=~ ]", item)[0] for item in wanted)

@@ -118,7 +118,7 @@ def check_record(up: "Up", calls: list[dict[str, Any]]) -> None:
 
 @pytest.mark.engine
 def test_it_ends_in_order_and_leaves_nothing(up: "Up") -> None:
-    pids = [part.pid for part in (*up.status.processes, *up.status.engines)]
+    pids = [part.pid for part in up.status.processes] + [engine.pid for engine in up.status.engines]
     assert len(pids) >= 5
     assert up.stop() == 0
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]

@@ -10,5 +10,11 @@ import sys
 def main() -> None:
     """Runs the command line; the entry point of the `pilothouse` program."""
     from pilothouse.cli.app import build
+    from pilothouse.cli.border import show
+    from pilothouse.contracts.errors import PilothouseError
 
-    build()(args=sys.argv[1:], prog_name="pilothouse", standalone_mode=True)
+    try:
+        build()(prog_name="pilothouse")
+    except PilothouseError as error:
+        show(error)
+        sys.exit(1)

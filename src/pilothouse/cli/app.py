@@ -8,14 +8,12 @@ from typing import Annotated
 import typer
 
 from pilothouse import __version__
-from pilothouse.cli import config, journal, keys, maintenance, models, requests, up
-from pilothouse.cli.border import ErrorBorder
+from pilothouse.cli import config, doctor, journal, keys, models, requests, signin, up
 
 
 def build() -> typer.Typer:
     """Returns the whole command line."""
     app = typer.Typer(
-        cls=ErrorBorder,
         no_args_is_help=True,
         help="Run large language models in production from one place.",
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -29,9 +27,8 @@ def build() -> typer.Typer:
     app.add_typer(requests.app, name="requests")
     app.add_typer(journal.app, name="journal")
     app.add_typer(config.app, name="config")
-    app.command("backup")(maintenance.backup)
-    app.command("restore")(maintenance.restore)
-    app.command("doctor")(maintenance.doctor)
+    app.command("signin")(signin.signin)
+    app.command("doctor")(doctor.doctor)
     return app
 
 

@@ -14,9 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from pilothouse import __version__
-from pilothouse.contracts.errors import PilothouseError, SnapshotError
+from pilothouse.contracts.errors import PilothouseError
+from pilothouse.contracts.snapshot import Snapshot
 from pilothouse.contracts.status import EngineStatus, ProcessStatus, SupervisorStatus
-from pilothouse.gateway.follow import read_snapshot
+from pilothouse.gateway.follow import POLL_S, Follower
 from pilothouse.serving.fleet import Fleet
 from pilothouse.serving.process import ChildProcess
 from pilothouse.supervise import management
@@ -26,7 +27,6 @@ from pilothouse.telemetry.status import serve_status
 
 logger = logging.getLogger(__name__)
 
-SNAPSHOT_POLL_S = 0.2
 CONTROL_READY_WITHIN_S = 60.0
 
 
@@ -38,9 +38,8 @@ class Supervisor:
         self._announcer = announcer
         self._started_at_ms = int(time.time() * 1000)
         self._stop = asyncio.Event()
-        self._revision = 0
-        self._verifying_key = Path(plan.home.verifying_key).read_bytes()
-        self._stamp: tuple[int, int] | None = None
+        self._snapshot: Snapshot | None = None
+        self._follower = Follower(plan.home.snapshot, plan.home.verifying_key, self._obey)
         self._fleet = Fleet(plan.home, plan.configuration.engines, changed=self._engine_changed)
         self._control = ChildProcess(control_child(plan), changed=self._child_changed)
         self._gateways = [
@@ -61,7 +60,7 @@ class Supervisor:
             while not self._stop.is_set():
                 await self._follow()
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(SNAPSHOT_POLL_S):
+                    async with asyncio.timeout(POLL_S):
                         await self._stop.wait()
         finally:
             announcing.cancel()
@@ -78,34 +77,18 @@ class Supervisor:
             version=__version__,
             started_at_ms=self._started_at_ms,
             address=self._plan.address,
-            snapshot_revision=self._revision,
+            snapshot_revision=self._snapshot.revision if self._snapshot else 0,
             processes=(own, *(child.status() for child in children)),
             engines=tuple(self._fleet.statuses()),
         )
 
     async def _follow(self) -> None:
         """Makes the engines match the snapshot in force, when there is a new one."""
-        path = self._plan.home.snapshot
-        try:
-            found = await asyncio.to_thread(os.stat, path)
-        except FileNotFoundError:
-            return
-        stamp = (found.st_ino, found.st_mtime_ns)
-        if stamp == self._stamp:
-            return
-        self._stamp = stamp
-        try:
-            snapshot = read_snapshot(path, self._verifying_key)
-        except SnapshotError as error:
-            logger.warning("the snapshot was refused: %s", error.message)
-            return
-        if snapshot.revision < self._revision:
-            logger.warning(
-                "the snapshot was refused: revision %d after %d", snapshot.revision, self._revision
-            )
-            return
-        self._revision = snapshot.revision
-        await self._fleet.apply(snapshot)
+        if self._follower.look() and self._snapshot is not None:
+            await self._fleet.apply(self._snapshot)
+
+    def _obey(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
 
     async def _announce(self) -> None:
         """Tells a person how to get in, as soon as there is somebody to ask."""

@@ -12,7 +12,8 @@ from typing import Literal
 
 Purpose = Literal["key", "session", "link"]
 
-PREFIXES: dict[Purpose, str] = {"key": "ph", "session": "phs", "link": "phl"}
+PREFIXES: dict[Purpose, str] = {"key": "ph", "session": "ph_session", "link": "ph_link"}
+"""All begin alike, so that one pattern takes each of them out of a log."""
 ID_PREFIXES: dict[Purpose, str] = {"key": "key", "session": "ses", "link": "lnk"}
 
 ALPHABET = string.ascii_letters + string.digits

@@ -4,25 +4,27 @@ import hashlib
 import hmac
 import logging
 import re
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pilothouse.access.tokens import Purpose, digest, new_token
+from pilothouse.telemetry.logs import redact
 
 PEPPER = b"p" * 32
 
 
 @pytest.mark.parametrize(
-    ("purpose", "text_prefix", "id_prefix"), [("key", "ph_", "key_"), ("link", "phl_", "lnk_")]
+    ("purpose", "text_prefix", "id_prefix"), [("key", "ph_", "key_"), ("link", "ph_link_", "lnk_")]
 )
 def test_a_token_has_a_public_part_and_a_secret_of_256_bits(
     purpose: Purpose, text_prefix: str, id_prefix: str
 ) -> None:
     token = new_token(purpose, PEPPER)
     assert re.fullmatch(rf"{text_prefix}[A-Za-z0-9]{{16}}_[A-Za-z0-9]{{43}}", token.text)
-    assert token.id == id_prefix + token.text.split("_")[1]
+    assert token.id == id_prefix + token.text.split("_")[-2]
 
 
 def test_the_shown_prefix_lets_a_person_recognise_a_key_and_holds_no_secret() -> None:
@@ -30,6 +32,12 @@ def test_the_shown_prefix_lets_a_person_recognise_a_key_and_holds_no_secret() ->
     secret = token.text.rsplit("_", 1)[1]
     assert token.text.startswith(token.prefix.removesuffix("…"))
     assert secret[:4] not in token.prefix
+
+
+@pytest.mark.parametrize("purpose", get_args(Purpose))
+def test_what_is_taken_out_of_logs_takes_out_each_kind_of_token(purpose: Purpose) -> None:
+    text = new_token(purpose, PEPPER).text
+    assert text.rsplit("_", 1)[1] not in redact(f"somebody sent {text} to us")
 
 
 def test_no_two_tokens_are_alike() -> None:

@@ -220,13 +220,9 @@ def rotate_key(
 def sign_in(request: Request, desk: DeskHere, now: Now, token: str = "") -> Response:
     """Uses a sign-in link: opens a session and goes to the console, or says why not."""
     try:
-        if not token or len(token) > MAX_KEY_CHARACTERS:
-            raise InvalidRequestError("The address holds no sign-in token.")
         session, session_token = desk.use_link(token, now_ms=now)
-    except (AuthenticationError, InvalidRequestError) as error:
-        return HTMLResponse(
-            _REFUSED_PAGE.format(reason=error.message), status_code=AuthenticationError.status
-        )
+    except AuthenticationError as error:
+        return HTMLResponse(_REFUSED_PAGE.format(reason=error.message), status_code=error.status)
     response = RedirectResponse("/", status_code=status.HTTP_303_SEE_OTHER)
     _set_cookie(request, response, session_token, session.expires_at_ms - now)
     return response

@@ -21,10 +21,10 @@ from rich.console import Console
 
 from bench import machine, question, report
 from bench.ask import Client, WrongAnswerError, wait_until_right
-from bench.measure import Sample, calm_sample, set_knobs
+from bench.measure import Sample, calm_sample, set_knobs, wait_for_calm
 from bench.mock_upstream import Knobs
 from bench.peer import Peer, PeerUnavailableError, Place, Running, free_port
-from bench.peers import CATALOGUE
+from bench.peers import CATALOGUE, ON_REQUEST
 from bench.processes import resident_bytes
 from bench.question import Scenario
 from bench.results import FLOOR, Run, Subject
@@ -32,6 +32,8 @@ from bench.results import FLOOR, Run, Subject
 ROOT = Path(__file__).resolve().parents[1]
 GATEWAY_CORE, LOAD_CORE = 0, 1
 STARTED_WITHIN_S = 120.0
+CALM_WITHIN_S = 10.0
+"""How long a sample waits for others to leave the machine alone."""
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -125,6 +127,7 @@ def rounds(
                 if name == FLOOR:
                     set_knobs(peer.port, scenario.knobs)
                 warm(peer, scenario)
+                wait_for_calm(within_s=CALM_WITHIN_S / 10 if chosen.quick else CALM_WITHIN_S)
                 taken = calm_sample(
                     peer,
                     scenario,
@@ -156,7 +159,7 @@ def measure(chosen: argparse.Namespace, console: Console) -> Run:
     scenarios = list(question.QUICK if chosen.quick else question.EVERY)
     if chosen.scenarios:
         scenarios = [one for one in question.EVERY if one.name in chosen.scenarios.split(",")]
-    peers = [peer for peer in CATALOGUE if peer.name in wanted]
+    peers = [peer for peer in (*CATALOGUE, *ON_REQUEST) if peer.name in wanted]
     os.sched_setaffinity(0, {LOAD_CORE})
     run = Run(
         machine=described,

@@ -103,6 +103,17 @@ def sample(peer: Running, scenario: Scenario, *, name: str, number: int, seconds
     )
 
 
+def wait_for_calm(*, within_s: float) -> None:
+    """Waits until others leave the machine alone for a moment, or until `within_s` have passed."""
+    started = time.perf_counter()
+    while time.perf_counter() - started < within_s:
+        at, everybody, own = time.perf_counter(), machine_seconds(), own_seconds()
+        time.sleep(0.25)
+        foreign = (machine_seconds() - everybody) - (own_seconds() - own)
+        if foreign / (2 * (time.perf_counter() - at)) <= DISTURBED:
+            return
+
+
 def calm_sample(
     peer: Running, scenario: Scenario, *, name: str, number: int, seconds: int, core: int, tries: int
 ) -> Sample:

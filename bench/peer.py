@@ -100,11 +100,13 @@ def launch(
     *command: str,
     environment: Mapping[str, str] | None = None,
     stdin: bytes | None = None,
-    core: int | None = None,
+    cores: tuple[int, ...] = (),
+    pass_fds: tuple[int, ...] = (),
 ) -> tuple[subprocess.Popen[bytes], Path]:
-    """Starts `command` pinned to a core (the gateway's, if not told otherwise), logging into scratch."""
+    """Starts `command` pinned to cores (the gateway's, if not told otherwise), logging into scratch."""
     log = place.scratch / "log"
-    pinned = ["taskset", "-c", str(place.gateway_core if core is None else core), *command]
+    allowed = ",".join(str(core) for core in cores or (place.gateway_core,))
+    pinned = ["taskset", "-c", allowed, *command]
     sink: IO[bytes]
     with log.open("wb") as sink:
         process = subprocess.Popen(
@@ -115,6 +117,7 @@ def launch(
             cwd=place.scratch,
             env=dict(os.environ if environment is None else environment),
             start_new_session=True,
+            pass_fds=pass_fds,
         )
     if stdin is not None and process.stdin is not None:
         process.stdin.write(stdin)

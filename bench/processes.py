@@ -23,6 +23,11 @@ def tree(root: int) -> list[int]:
     return found if Path(f"/proc/{root}").exists() else []
 
 
+def command(process: int) -> str:
+    """Returns a process's command line, its words parted by spaces."""
+    return _text(f"/proc/{process}/cmdline").replace("\0", " ").strip()
+
+
 def cpu_seconds(processes: Iterable[int]) -> float:
     """Returns the user and system time that `processes` have used so far."""
     total = 0

@@ -7,6 +7,7 @@ changes nothing.
     reference.py --check    say which are not current; exit status 1 when one is not
 """
 
+import ast
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -235,6 +236,49 @@ def vendors() -> str:
     )
 
 
+def models() -> str:
+    """Returns the page of the bundled models."""
+    from pilothouse.registry.catalogue import BUNDLE
+
+    rows = [
+        (
+            f"`{model.name}`",
+            model.kind,
+            model.description,
+            f"{model.parameters / 1e6:.0f} million",
+            f"{model.context_tokens}",
+            f"{model.download_bytes / 1e6:.0f} MB, {model.stored_bytes / 1e6:.0f} MB",
+            model.licence,
+            f"`{model.source}`",
+        )
+        for model in BUNDLE.values()
+    ]
+    header = ("name", "kind", "what", "weights", "context tokens", "download, on disk", "licence", "source")
+    intro = (
+        "Served without being configured. `pilothouse up` pulls what is missing, checks it against a pinned "
+        "SHA-256 and keeps it in the artefact store."
+    )
+    return page("Bundled models", intro, table(*header, rows=rows))
+
+
+def metrics() -> str:
+    """Returns the page of every metric: each `Family(name, kind, help, ...)` in the source."""
+    found = sorted(set(families(ROOT / "src" / "pilothouse")))
+    intro = "`GET /metrics`, in Prometheus' text format. From loopback it needs no key, unless configured so."
+    rows = [(f"`{name}`", kind, said) for name, kind, said in found]
+    return page("Metrics", intro, table("metric", "kind", "what", rows=rows))
+
+
+def families(folder: Path) -> Iterator[tuple[str, str, str]]:
+    """Yields name, kind and help of each metric family that the source makes."""
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "Family":
+                texts = [a.value for a in node.args if isinstance(a, ast.Constant)]
+                if len(texts) >= 3:  # noqa: PLR2004 - name, kind, help
+                    yield str(texts[0]), str(texts[1]), str(texts[2])
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings,
     "command-line.md": commands,
@@ -243,6 +287,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors,
     "files.md": files,
     "vendors.md": vendors,
+    "models.md": models,
+    "metrics.md": metrics,
 }
 
 

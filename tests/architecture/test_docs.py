@@ -112,6 +112,14 @@ def broken_command(words: list[str]) -> str | None:
     return f"`{' '.join(path)}` needs {needed} arguments" if arguments < needed else None
 
 
+def named_commands(tree: ast.Module) -> Iterator[list[str]]:
+    """Yields each `pilothouse …` in backticks in a module's texts, up to its first placeholder."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            for call in re.findall(r"`pilothouse ([a-z][^`\n]*)`", node.value):
+                yield re.split(r"\s+(?=[A-Z<…{])", call)[0].split()
+
+
 def broken_configuration(code: str, folder: Path) -> str | None:
     """Returns why a YAML block marked `pilothouse` is no configuration, or `None`."""
     file = folder / "pilothouse.yaml"
@@ -140,7 +148,7 @@ def test_every_page_is_reached_from_the_index(root: Path) -> None:
     linked = {
         (index.parent / link.partition("#")[0]).resolve() for link, _ in LINK.findall(index.read_text())
     }
-    assert [page for page in sorted((root / "docs").rglob("*.md")) if page not in {*linked, index}] == []
+    assert [page for page in sorted((root / "docs").rglob("*.md")) if page not in linked] == []
 
 
 def test_code_blocks_hold(root: Path, tmp_path: Path) -> None:
@@ -164,6 +172,17 @@ def test_every_command_in_the_docs_exists(root: Path) -> None:
             if language in {"sh", "console"}:
                 calls = commands_in(language, code)
                 wrong += [f"{page.name}: {found}" for words in calls if (found := broken_command(words))]
+    assert wrong == []
+
+
+def test_every_command_that_a_message_names_exists(trees: dict[str, ast.Module]) -> None:
+    """An error's hint that says "run `pilothouse …`" must name a real command; arguments may be left out."""
+    wrong: list[str] = []
+    for path, tree in trees.items():
+        for words in named_commands(tree):
+            found = broken_command(words)
+            if found and "needs" not in found:
+                wrong.append(f"{path}: {found}")
     assert wrong == []
 
 
@@ -221,6 +240,14 @@ def test_wrong_commands_are_seen(line: str, is_good: bool) -> None:  # noqa: FBT
     """No such command, no such option, too few arguments."""
     (words,) = commands_in("console", f"some output of pilothouse\n{line}\n")
     assert (broken_command(words) is None) is is_good
+
+
+def test_commands_are_found_in_messages() -> None:
+    """Up to a placeholder; an unknown one is seen."""
+    tree = ast.parse('raise E("Run `pilothouse keys create NAME`, or `pilothouse nothing`.")')
+    calls = list(named_commands(tree))
+    assert calls == [["keys", "create"], ["nothing"]]
+    assert broken_command(calls[1]) is not None
 
 
 def test_calls_are_found_in_shell_blocks() -> None:

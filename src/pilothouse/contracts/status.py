@@ -15,70 +15,116 @@ class EngineStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """One engine process as the supervisor sees it."""
 
     deployment: str
+    """The deployment it answers for."""
     state: EngineState
+    """Where it is in its life."""
     reason: str | None = None
+    """Why it is not ready."""
     pid: int | None = None
+    """Its process."""
     restarts: int = 0
+    """Times it was started again."""
     resident_bytes: int | None = None
+    """Memory it holds."""
     slots: int | None = None
+    """Calls it can work on at once."""
     slots_busy: int | None = None
+    """Calls it works on now."""
     queued: int | None = None
+    """Calls that wait inside it."""
     prompt_tokens_total: int | None = None
+    """Input tokens since it started."""
     output_tokens_total: int | None = None
+    """Output tokens since it started."""
     ready_after_s: float | None = None
+    """How long its last start took."""
 
 
 class ProcessStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """One child of the supervisor."""
 
     name: str
+    """`supervisor`, `control`, `gateway-<worker>`."""
     state: EngineState
+    """Where it is in its life."""
     pid: int | None = None
+    """Its process."""
     restarts: int = 0
+    """Times it was started again."""
     resident_bytes: int | None = None
+    """Memory it holds."""
 
 
 class SupervisorStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """The `up` process: its children and engines."""
 
     version: str
+    """Pilothouse's version."""
     started_at_ms: int
+    """Unix milliseconds."""
     address: str
     """`http://host:port` that clients use."""
     snapshot_revision: int
+    """The revision in force."""
     processes: tuple[ProcessStatus, ...] = ()
+    """The supervisor itself and its children."""
     engines: tuple[EngineStatus, ...] = ()
+    """Engines of ours."""
 
 
 class UpstreamStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """The pool of connections to one upstream address."""
 
     origin: str
+    """The address."""
     open: int = 0
+    """Connections open."""
     idle: int = 0
+    """Connections open and unused."""
     waiting: int = 0
+    """Calls that wait for one."""
     opened_total: int = 0
+    """Connections ever opened."""
     reused_total: int = 0
+    """Calls sent on a connection that had served before."""
     failures_total: int = 0
+    """Connections that could not be opened, and calls that met a deadline or a reset."""
 
 
 class GatewayStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """One gateway worker."""
 
     worker: str
+    """Its number."""
     pid: int
+    """Its process."""
     version: str
+    """Pilothouse's version."""
     snapshot_revision: int
+    """The revision in force."""
     started_at_ms: int
+    """Unix milliseconds."""
     is_accepting: bool
+    """Whether new calls are taken in."""
     reason: str | None = None
+    """Why not."""
     in_flight: int = 0
+    """Calls under way."""
     streams: int = 0
+    """Streams among them."""
     requests_total: int = 0
+    """Calls since it started."""
     errors_total: int = 0
+    """Calls that ended in an error."""
     journal_segment: str = ""
+    """The segment file being written."""
     journal_bytes: int = 0
+    """Bytes written to it."""
     journal_events_total: int = 0
+    """Events written since it started."""
     snapshot_refusals_total: int = 0
+    """Snapshots refused: unsigned, older or broken."""
     resident_bytes: int | None = None
+    """Memory it holds."""
     upstreams: tuple[UpstreamStatus, ...] = ()
+    """The pool, one entry an address."""

@@ -1,0 +1,221 @@
+"""What the gateway answers under `/v1` and beside it, as documentation: these functions are never called.
+
+The gateway has no framework to describe it, so it is described here, and shown with the management API.
+
+Refuses to know how a call is made. Invariant: fields that are not named here pass through as they came.
+"""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body
+from pydantic import BaseModel, ConfigDict, Field
+
+router = APIRouter()
+
+CHAT_EXAMPLE = {
+    "model": "smollm2-135m-instruct",
+    "messages": [{"role": "user", "content": "What is the capital of France?"}],
+    "max_tokens": 32,
+}
+COMPLETION_EXAMPLE = {"model": "smollm2-135m-instruct", "prompt": "The capital of France is", "max_tokens": 8}
+EMBEDDING_EXAMPLE = {"model": "all-minilm-l6-v2", "input": ["a sentence", "another one"]}
+
+
+class Open(BaseModel):
+    """An object whose further fields are allowed and pass through."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Message(Open):
+    """One message of a conversation."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[dict[str, Any]] | None = Field(default=None, description="Text, or a list of parts.")
+    name: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    tool_call_id: str | None = None
+
+
+class StreamOptions(Open):
+    """How a stream is sent."""
+
+    include_usage: bool = Field(default=False, description="Send the token counts in a last chunk.")
+
+
+class _Sampling(Open):
+    """The settings that chat and plain completions share."""
+
+    model: str = Field(description="A public model name, or `<provider>/<model>`.")
+    stream: bool = Field(default=False, description="Answer as server-sent events.")
+    stream_options: StreamOptions | None = None
+    max_tokens: int | None = Field(default=None, ge=0)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    n: int | None = Field(default=None, ge=1)
+    stop: str | list[str] | None = None
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    user: str | None = Field(default=None, description="The data subject; kept as a pseudonym only.")
+
+
+class ChatCompletionRequest(_Sampling):
+    """A chat."""
+
+    messages: list[Message] = Field(min_length=1)
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    response_format: dict[str, Any] | None = Field(
+        default=None, description="`text`, `json_object` or `json_schema`."
+    )
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(default=None, ge=0, le=20)
+    metadata: dict[str, str] | None = Field(
+        default=None, description="`conversation_id` in it groups calls; else the header `x-conversation-id`."
+    )
+
+
+class CompletionRequest(_Sampling):
+    """A text to go on with."""
+
+    prompt: str | list[str] | list[int] | list[list[int]]
+    echo: bool = Field(
+        default=False,
+        description="Repeat the prompt; with `logprobs` its tokens' too, with `max_tokens: 0` only those.",
+    )
+    logprobs: int | None = Field(default=None, ge=0, le=20)
+    suffix: str | None = None
+
+
+class EmbeddingRequest(Open):
+    """Texts to embed."""
+
+    model: str
+    input: str | list[str] | list[int] | list[list[int]]
+    encoding_format: Literal["float", "base64"] = "float"
+    dimensions: int | None = Field(default=None, ge=1)
+    user: str | None = None
+
+
+class Usage(Open):
+    """Tokens used."""
+
+    prompt_tokens: int
+    completion_tokens: int = 0
+    total_tokens: int
+
+
+class ChatChoice(Open):
+    """One answer."""
+
+    index: int
+    message: Message
+    finish_reason: str | None
+    logprobs: dict[str, Any] | None = None
+
+
+class ChatCompletion(Open):
+    """A chat's answer."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[ChatChoice]
+    usage: Usage | None = None
+
+
+class CompletionChoice(Open):
+    """One continuation."""
+
+    index: int
+    text: str
+    finish_reason: str | None
+    logprobs: dict[str, Any] | None = None
+
+
+class Completion(Open):
+    """A text's continuation."""
+
+    id: str
+    object: Literal["text_completion"]
+    created: int
+    model: str
+    choices: list[CompletionChoice]
+    usage: Usage | None = None
+
+
+class Embedding(Open):
+    """One text's embedding."""
+
+    object: Literal["embedding"]
+    index: int
+    embedding: list[float] | str
+
+
+class EmbeddingList(Open):
+    """The embeddings, in the order of the texts."""
+
+    object: Literal["list"]
+    data: list[Embedding]
+    model: str
+    usage: Usage
+
+
+class PublicModel(Open):
+    """A model that may be asked for."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class PublicModelList(Open):
+    """The models that your key may ask for."""
+
+    object: Literal["list"]
+    data: list[PublicModel]
+
+
+class Readiness(Open):
+    """Whether calls are taken, and why not."""
+
+    is_ready: bool
+    reasons: list[str]
+
+
+@router.post("/v1/chat/completions", tags=["Models"], summary="Chat", response_model=ChatCompletion)
+def chat(body: Annotated[ChatCompletionRequest, Body(examples=[CHAT_EXAMPLE])]) -> None:
+    """Answers a conversation; with `stream: true`, as server-sent events that end in `[DONE]`."""
+
+
+@router.post("/v1/completions", tags=["Models"], summary="Complete a text", response_model=Completion)
+def complete(body: Annotated[CompletionRequest, Body(examples=[COMPLETION_EXAMPLE])]) -> None:
+    """Goes on with a text."""
+
+
+@router.post("/v1/embeddings", tags=["Models"], summary="Embed texts", response_model=EmbeddingList)
+def embed(body: Annotated[EmbeddingRequest, Body(examples=[EMBEDDING_EXAMPLE])]) -> None:
+    """Turns texts into vectors."""
+
+
+@router.get("/v1/models", tags=["Models"], summary="List models", response_model=PublicModelList)
+def list_models() -> None:
+    """Lists the models that your key may ask for by name."""
+
+
+@router.get("/livez", tags=["Health"], summary="Is the gateway alive")
+def livez() -> None:
+    """Answers 200 while the process can answer at all. Needs no key."""
+
+
+@router.get("/readyz", tags=["Health"], summary="Are calls taken", response_model=Readiness)
+def readyz() -> None:
+    """Answers 200 when calls are taken, else 503, with reasons. Needs no key."""
+
+
+@router.get("/version", tags=["Health"], summary="Which version runs")
+def version() -> None:
+    """Says which version runs. Needs no key."""

@@ -1,8 +1,8 @@
 """Pilothouse itself, with everything on: a key, routing, a price, and every call's whole content journalled.
 
 Three ways: `pilothouse` is `pilothouse up` with the control process (projector, console) stopped while it is
-measured; `pilothouse+control` lets it run on the load's core; `pilothouse-gateway` is one gateway process alone,
-for profiling, not in the table unless it is asked for.
+measured; `pilothouse+control` lets it run on the core of the load; `pilothouse-gateway` is a gateway process
+alone, for profiling, not in the table unless it is asked for.
 """
 
 import contextlib

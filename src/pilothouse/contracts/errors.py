@@ -16,6 +16,7 @@
         ├── ConflictError         409
         ├── PayloadTooLargeError  413
         ├── RateLimitedError      429
+        ├── HeadersTooLargeError  431
         ├── InternalError         500   our fault
         ├── UpstreamError         502   the provider answered garbage, reset or cut
         ├── UnavailableError      503   starting, stopping, disk full, nothing to route to
@@ -37,6 +38,7 @@ __all__ = [
     "ConflictError",
     "ErrorBody",
     "ErrorDetail",
+    "HeadersTooLargeError",
     "InternalError",
     "InvalidRequestError",
     "JournalError",
@@ -200,6 +202,14 @@ class RateLimitedError(ApiError):
     status = 429
     type = "rate_limit_error"
     default_code = "rate_limit_exceeded"
+
+
+class HeadersTooLargeError(ApiError):
+    """431: the request line and headers are over the limit."""
+
+    status = 431
+    type = "invalid_request_error"
+    default_code = "headers_too_large"
 
 
 class InternalError(ApiError):

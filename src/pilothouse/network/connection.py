@@ -5,7 +5,7 @@ answer on a keep-alive connection, the transport is closed and never reused.
 """
 
 import asyncio
-from typing import Protocol
+from typing import Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
@@ -134,8 +134,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keeps the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are none by inheritance
 
     def data_received(self, data: bytes) -> None:
         """Parses what came and hands it on: head, body and end, each at most once."""
@@ -223,19 +222,18 @@ class UpstreamConnection(asyncio.Protocol):
             if self._head_bytes > self._owner.max_head_bytes:
                 self._break(BadResponseError("the answer's head is too large"))
             return
-        receiver = exchange.receiver
         if exchange.phase != "idle":
             exchange.phase = "idle"
             if head.status == SWITCHING_PROTOCOLS:
                 self._break(BadResponseError("the upstream wants to switch protocols"))
                 return
             self._ended = self._ended or exchange.is_head_request
-            receiver.on_head(head)
+            exchange.receiver.on_head(head)
         if self._body:
             body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
             self._body = []
             if not exchange.is_done:
-                receiver.on_body(body)
+                exchange.receiver.on_body(body)
         if self._ended and not exchange.is_done:
             self._finish(exchange)
 

@@ -1,0 +1,117 @@
+"""One gateway worker as a process: `python -m pilothouse.gateway`, its settings as JSON on standard input.
+
+Refuses to know who started it. Invariant: it ends with its journal closed, whatever is asked of it by
+SIGTERM or SIGINT; killed in any other way, the journal's frames are complete all the same.
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from pilothouse.contracts.home import Home
+from pilothouse.gateway.directory import Directory
+from pilothouse.gateway.follow import Follower
+from pilothouse.gateway.front import FrontDoor
+from pilothouse.gateway.health import Health
+from pilothouse.gateway.server import Server
+from pilothouse.gateway.settings import GatewayProcess
+from pilothouse.gateway.state import GatewayState
+from pilothouse.network.pool import Pool
+from pilothouse.telemetry.journal import Journal
+from pilothouse.telemetry.keyring import Keyring
+from pilothouse.telemetry.logs import configure_logging
+from pilothouse.telemetry.status import serve_status
+
+YOUNG_OBJECTS = 20_000
+"""Objects made between two collections: a call makes about a hundred, and reference counts free them all."""
+
+logger = logging.getLogger("pilothouse.gateway")
+
+
+async def serve(process: GatewayProcess, pepper: bytes) -> None:
+    """Runs the worker until it is told to stop."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    home = Home(process.home)
+    keyring = Keyring(home.keyring, home.master_key)
+    journal = Journal.open(
+        home.journal, writer=f"gateway-{process.worker}", keyring=keyring, settings=process.journal
+    )
+    pool = Pool(process.settings.pool)
+    state = GatewayState(process, pepper=pepper, journal=journal, pool=pool, loop=loop)
+
+    follower = Follower(
+        home.snapshot,
+        home.verifying_key,
+        lambda snapshot: state.obey(
+            Directory(snapshot, pepper=pepper, secrets=process.secrets, origins=pool.origin)
+        ),
+    )
+    follower.look()
+    health = Health(state, follower, journal, time.time_ns() // 1_000_000)
+    server = Server(FrontDoor(state, health), process.settings.limits, process.settings.deadlines)
+    status = await serve_status(home.gateway_status_socket(process.worker), health.status)
+    await server.listen(socket.socket(fileno=process.listen_fd))
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 20, 50)
+    logger.info("worker %s serves", process.worker)
+    tasks = [
+        asyncio.create_task(follower.follow()),
+        asyncio.create_task(journal.watch()),
+        asyncio.create_task(_keep_date(state)),
+    ]
+    try:
+        await _until(stop, tasks)
+    finally:
+        state.is_stopping = True
+        await server.stop(process.settings.deadlines.drain_s)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await pool.close()
+        status.close()
+        journal.close()
+        logger.info("worker %s has stopped", process.worker)
+
+
+async def _until(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
+    """Waits for a signal; a background task that ends is a fault, and ends the worker."""
+    waiting = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    for task in done:
+        if task is not waiting:
+            task.result()
+
+
+async def _keep_date(state: GatewayState) -> None:
+    while True:
+        state.clock.set(int(time.time()))
+        await asyncio.sleep(0.5)
+
+
+def main() -> int:
+    """Reads the settings and serves."""
+    process = msgspec.json.decode(sys.stdin.buffer.read(), type=GatewayProcess)
+    configure_logging(f"gateway-{process.worker}", Home(process.home).logs)
+    home = Home(process.home)
+    with contextlib.suppress(KeyboardInterrupt):
+        uvloop.run(serve(process, Path(home.pepper).read_bytes()))
+    Path(home.gateway_status_socket(process.worker)).unlink(missing_ok=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

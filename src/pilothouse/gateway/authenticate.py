@@ -1,0 +1,134 @@
+"""Step 1: who calls. An API key in a header, or the console's session in a cookie from our own page.
+
+Refuses to know where keys are kept. Invariant: a cookie counts only with a Host and an Origin of ours, so
+that a page elsewhere cannot spend money through it; a key in a header is proof by itself.
+"""
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from pilothouse.contracts.errors import AuthenticationError, PermissionDeniedError
+from pilothouse.contracts.snapshot import KeyRecord
+from pilothouse.gateway.call import Call
+from pilothouse.gateway.directory import Directory
+
+SESSION_COOKIE = b"pilothouse_session"
+SAFE_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS"))
+KEY_HINT = "Send `Authorization: Bearer <key>`; `pilothouse keys create` makes a key."
+
+Headers = dict[bytes, bytes]
+
+
+def authenticate(call: Call) -> None:
+    """Sets `call.key`."""
+    try:
+        call.key = caller_of(
+            call.request.method,
+            call.request.headers,
+            call.state.directory,
+            now_s=call.request.at_ns // 1_000_000_000,
+            allowed_hosts=call.state.process.allowed_hosts,
+            allowed_origins=call.state.settings.allowed_origins,
+        )
+    except AuthenticationError:
+        if call.request.fault is None:  # the head may not be whole: the fault says more
+            raise
+        return
+    if call.key.role == "viewer":
+        raise PermissionDeniedError(
+            "This key may look but not call models.", hint="Use a key of the role member or above."
+        )
+
+
+def caller_of(
+    method: bytes,
+    headers: Headers,
+    directory: Directory,
+    *,
+    now_s: int,
+    allowed_hosts: Iterable[str],
+    allowed_origins: Iterable[str],
+) -> KeyRecord:
+    """Returns the key or session of a request.
+
+    Raises:
+        AuthenticationError: There is none, or it is not known, or it has expired.
+        PermissionDeniedError: A session came from a page or under a name that is not ours.
+    """
+    token = header_key(headers)
+    is_session = token is None
+    if token is None:
+        token = session_cookie(headers)
+        if token is None:
+            raise AuthenticationError("No API key was sent.", hint=KEY_HINT, code="missing_api_key")
+        require_own_page(method, headers, allowed_hosts=allowed_hosts, allowed_origins=allowed_origins)
+    record = directory.key(token)
+    if record is None or (record.expires_at_s is not None and record.expires_at_s <= now_s):
+        what = "session" if is_session else "API key"
+        raise AuthenticationError(
+            f"The {what} sent is not known here, was revoked, or has expired.",
+            hint="Sign in again." if is_session else KEY_HINT,
+        )
+    return record
+
+
+def header_key(headers: Headers) -> bytes | None:
+    """Returns the API key in a header: a bearer token, `x-api-key` or `api-key`."""
+    value = headers.get(b"authorization")
+    if value is not None:
+        return value[7:].strip() if value[:7].lower() == b"bearer " else value
+    return headers.get(b"x-api-key") or headers.get(b"api-key")
+
+
+def session_cookie(headers: Headers) -> bytes | None:
+    """Returns the console's session token."""
+    for pair in headers.get(b"cookie", b"").split(b";"):
+        name, _, value = pair.strip().partition(b"=")
+        if name == SESSION_COOKIE and value:
+            return value.strip(b'"')
+    return None
+
+
+def require_own_page(
+    method: bytes, headers: Headers, *, allowed_hosts: Iterable[str], allowed_origins: Iterable[str]
+) -> None:
+    """Refuses a request with a cookie unless it can only have come from our own page.
+
+    Raises:
+        PermissionDeniedError: It may have come from elsewhere.
+    """
+    host = headers.get(b"host", b"").decode("latin-1").lower()
+    if not _is_own_host(host, allowed_hosts):
+        raise PermissionDeniedError(
+            f"The host name {host[:100]!r} is not one of this server's.",
+            hint="Add it to `access.allowed_hosts` in the configuration, or use the address in figures.",
+            code="host_not_allowed",
+        )
+    origin = headers.get(b"origin")
+    site = headers.get(b"sec-fetch-site")
+    if origin is None:
+        is_own = method in SAFE_METHODS or site == b"same-origin"
+    else:
+        text = origin.decode("latin-1").lower()
+        is_own = urlsplit(text).netloc == host or text in {allowed.lower() for allowed in allowed_origins}
+    if not is_own or (site == b"cross-site" and origin is None):
+        raise PermissionDeniedError(
+            "This request carries a browser session but does not come from this server's own page.",
+            hint="Use an API key in the Authorization header; sessions are for the console only.",
+            code="origin_not_allowed",
+        )
+
+
+def _is_own_host(host: str, allowed_hosts: Iterable[str]) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    if name == "localhost" or name.endswith(".localhost") or name in {h.lower() for h in allowed_hosts}:
+        return True
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True  # an address in figures cannot be rebound: there is no name to resolve

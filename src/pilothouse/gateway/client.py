@@ -1,0 +1,376 @@
+"""One client's connection: a raw protocol that reads requests and writes their answers, one at a time.
+
+Pipelined requests wait their turn. Refuses to know what is asked. Invariant: for each request handed to the
+handler exactly one answer is written, or the occupant learns that the client is gone.
+"""
+
+import asyncio
+from collections import deque
+from time import perf_counter, time_ns
+from typing import TYPE_CHECKING, cast
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+
+from pilothouse.contracts.errors import (
+    ApiError,
+    HeadersTooLargeError,
+    InvalidRequestError,
+    PayloadTooLargeError,
+    RequestTimeoutError,
+    UnavailableError,
+)
+from pilothouse.gateway.answers import error_bytes
+from pilothouse.gateway.request import Request
+
+if TYPE_CHECKING:
+    from pilothouse.gateway.server import Occupant, Server, Upload
+
+NEVER = 1 << 62
+LINGER_TICKS = 20
+"""How long a refused sender's bytes are thrown away before the connection is closed (2 s): closing at once
+would reset it, and the answer could be lost on its way."""
+WRITE_HIGH_WATER = 256 * 1024
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+class ClientConnection(asyncio.Protocol):
+    """An HTTP/1.1 connection of a client."""
+
+    __slots__ = (
+        "_body",
+        "_body_bytes",
+        "_has_head",
+        "_head_bytes",
+        "_headers",
+        "_is_busy",
+        "_is_chunking",
+        "_is_deaf",
+        "_is_lingering",
+        "_is_reading",
+        "_is_within",
+        "_keep_alive",
+        "_parser",
+        "_ready",
+        "_server",
+        "_target",
+        "_transport",
+        "_upload",
+        "deadline_tick",
+        "occupant",
+    )
+
+    def __init__(self, server: "Server") -> None:
+        self._server = server
+        self._parser = HttpRequestParser(self)
+        self._transport: asyncio.Transport = None  # type: ignore[assignment] # set in connection_made, before any use
+        self._target = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._head_bytes = 0
+        self._ready: deque[tuple[Request, bool]] = deque()
+        self._upload: Upload | None = None
+        self._is_within = False
+        """Between a request's first byte and its last."""
+        self._has_head = False
+        self._is_busy = False
+        self._is_chunking = False
+        self._is_deaf = False
+        """Nothing more is read as HTTP here."""
+        self._is_lingering = False
+        self._is_reading = True
+        self._keep_alive = True
+        self.occupant: Occupant | None = None
+        self.deadline_tick = NEVER
+
+    # -- what a handler asks ------------------------------------------------------------------------
+
+    @property
+    def will_close(self) -> bool:
+        """Whether the connection is closed after the answer that is being written."""
+        return not self._keep_alive or self._is_deaf or self._server.is_stopping
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The transport, for a streamed body's back-pressure and the peer's address."""
+        return self._transport
+
+    def complete(self, data: bytes) -> None:
+        """Writes a whole answer."""
+        self._transport.write(data)
+        self._end_answer()
+
+    def begin(self, head: bytes, *, is_chunked: bool = True) -> None:
+        """Writes the head of a streamed answer.
+
+        Args:
+            head: The head without framing headers and without the empty line at its end.
+            is_chunked: Whether the body is framed here; otherwise the head says its length.
+        """
+        self._is_chunking = is_chunked and self._parser.get_http_version() != "1.0"
+        if self._is_chunking:
+            head += b"transfer-encoding: chunked\r\n"
+        elif is_chunked:
+            self._keep_alive = False
+        if self.will_close:
+            head += b"connection: close\r\n"
+        self._transport.write(head + b"\r\n")
+
+    def write(self, data: bytes) -> None:
+        """Writes more of a streamed answer; nothing when `data` is empty, which would end it."""
+        if data:
+            self._transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunking else data)
+
+    def end(self, data: bytes = b"") -> None:
+        """Writes the last of a streamed answer."""
+        if self._is_chunking:
+            data = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else LAST_CHUNK
+        if data:
+            self._transport.write(data)
+        self._end_answer()
+
+    def cut(self) -> None:
+        """Closes at once; an answer under way ends without its end."""
+        self._is_deaf = True
+        self._transport.abort()
+
+    # -- what the server asks -----------------------------------------------------------------------
+
+    def close_if_idle(self) -> None:
+        """Closes when no request is under way here."""
+        if not self._is_busy and not self._is_within:
+            self._transport.close()
+
+    def overdue(self) -> None:
+        """Acts on a missed deadline, by what was waited for."""
+        self.deadline_tick = NEVER
+        if self._is_busy or self._is_lingering or self._transport.get_write_buffer_size():
+            self.cut()  # the client takes no more of its answer, or lingers
+        elif not self._is_within or not self._target:
+            self._transport.close()
+        else:
+            what = "body" if self._has_head else "headers"
+            self._refuse(
+                RequestTimeoutError(
+                    f"The request's {what} did not arrive in time.", hint="Send it faster, or in one piece."
+                )
+            )
+            self._next()
+
+    # -- the transport's calls ----------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keeps the transport, or turns the client away when there are too many."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are none by inheritance
+        self._transport.set_write_buffer_limits(high=WRITE_HIGH_WATER)
+        self.deadline_tick = self._server.tick + self._server.head_ticks
+        if not self._server.joined(self):
+            self._is_deaf = True
+            error = UnavailableError(
+                "This server has too many connections open.", hint="Try again, or reuse connections."
+            )
+            self._transport.write(error_bytes(error, will_close=True))
+            self._transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """Parses what came and hands on what is whole."""
+        if self._is_deaf:
+            return
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade:
+            self._is_deaf = True  # the request itself is answered as if it had not asked for an upgrade
+        except HttpParserError:
+            if not self._is_deaf:
+                self._refuse(
+                    InvalidRequestError(
+                        "The bytes sent are not an HTTP/1.1 request.",
+                        hint="Speak plain HTTP/1.1 here; put a proxy in front for TLS or HTTP/2.",
+                        code="bad_http",
+                    )
+                )
+        if self._is_within and not self._has_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > self._server.limits.head_bytes:
+                self._refuse(self._head_error())
+        if self._ready:
+            if not self._is_busy:
+                self._next()
+            if self._ready and self._is_reading:
+                self._is_reading = False
+                self._transport.pause_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature; why does not matter
+        """Tells whoever is answering."""
+        self.deadline_tick = NEVER
+        self._server.left(self)
+        self._ready.clear()
+        occupant, self.occupant = self.occupant, None
+        if occupant is not None:
+            occupant.on_client_gone()
+
+    def pause_writing(self) -> None:
+        """Passes on that the client reads too slowly."""
+        self.deadline_tick = self._server.tick + self._server.stall_ticks
+        if self.occupant is not None:
+            self.occupant.on_client_paused()
+
+    def resume_writing(self) -> None:
+        """Passes on that the client reads again."""
+        self.deadline_tick = NEVER if self._is_busy else self._server.tick + self._server.keep_alive_ticks
+        if self.occupant is not None:
+            self.occupant.on_client_resumed()
+
+    # -- the parser's calls -------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """Starts a request."""
+        self._target = b""
+        self._headers = {}
+        self._body = []
+        self._body_bytes = 0
+        self._head_bytes = 0
+        self._is_within = True
+        self._has_head = False
+        if not self._is_busy:
+            self.deadline_tick = self._server.tick + self._server.head_ticks
+
+    def on_url(self, url: bytes) -> None:
+        """Keeps the target, which may come in pieces."""
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keeps one header; what comes twice is joined."""
+        headers = self._headers
+        name = name.lower()
+        if name in headers:
+            joint = b"; " if name == b"cookie" else b", "
+            value = headers[name] + joint + value
+        headers[name] = value
+
+    def on_headers_complete(self) -> None:
+        """Checks the head, and answers an `Expect`."""
+        if self._is_deaf:
+            return
+        self._has_head = True
+        limits, headers = self._server.limits, self._headers
+        if len(headers) > limits.headers or self._size_of_head() > limits.head_bytes:
+            self._refuse(self._head_error())
+            return
+        length = headers.get(b"content-length")
+        if length is not None or b"transfer-encoding" in headers:
+            self._await_body(int(length or 0))
+
+    def on_body(self, data: bytes) -> None:
+        """Keeps a piece of the body, or passes it on."""
+        if self._is_deaf:
+            return
+        if self._upload is not None:
+            self._upload.feed(data)
+            return
+        self._body_bytes += len(data)
+        if self._body_bytes > self._server.limits.body_bytes:
+            self._refuse(self._body_error())
+        else:
+            self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        """Puts the whole request in line."""
+        if self._is_deaf:
+            return
+        self._is_within = False
+        if self._upload is not None:
+            upload, self._upload = self._upload, None
+            self._keep_alive = self._parser.should_keep_alive()
+            upload.feed_end()
+            return
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._body = []
+        self._ready.append((self._request(body, None), self._parser.should_keep_alive()))
+
+    # -- inside -------------------------------------------------------------------------------------
+
+    def _request(self, body: bytes, fault: ApiError | None) -> Request:
+        method = self._parser.get_method() if self._target else b""
+        return Request(method, self._target, self._headers, body, time_ns(), perf_counter(), fault)
+
+    def _size_of_head(self) -> int:
+        return len(self._target) + sum(len(name) + len(value) for name, value in self._headers.items())
+
+    def _await_body(self, length: int) -> None:
+        self.deadline_tick = self._server.tick + self._server.body_ticks
+        if not self._is_busy and not self._ready:
+            request = self._request(b"", None)
+            self._upload = self._server.handler.open_upload(request, self)
+        if self._upload is not None:
+            self._is_busy = True
+            self.occupant = self._upload
+            self.deadline_tick = NEVER
+        elif length > self._server.limits.body_bytes:
+            self._refuse(self._body_error())
+            return
+        if self._headers.get(b"expect", b"").lower() == b"100-continue":
+            self._transport.write(CONTINUE)
+
+    def _refuse(self, fault: ApiError) -> None:
+        """Puts the request, as far as it came, in line with its fault, and reads no more."""
+        self._is_deaf = True
+        self._is_within = False
+        self._body = []
+        self._ready.append((self._request(b"", fault), False))
+
+    def _head_error(self) -> ApiError:
+        limits = self._server.limits
+        return HeadersTooLargeError(
+            f"The request's head is over the limit of {limits.head_bytes} bytes or {limits.headers} headers.",
+            hint="Send fewer or shorter headers, or a shorter URL.",
+        )
+
+    def _body_error(self) -> ApiError:
+        return PayloadTooLargeError(
+            f"The request's body is over the limit of {self._server.limits.body_bytes} bytes.",
+            hint="Send less, or raise `gateway.limits.body_bytes` in the configuration.",
+        )
+
+    def _next(self) -> None:
+        """Hands the oldest waiting request to the handler."""
+        if not self._ready or self._is_busy or self._transport.is_closing():
+            return
+        request, self._keep_alive = self._ready.popleft()
+        self._is_busy = True
+        self.deadline_tick = NEVER
+        self._server.handler.handle(request, self)
+
+    def _end_answer(self) -> None:
+        self.occupant = None
+        self._is_busy = False
+        self._is_chunking = False
+        if self._upload is not None:  # answered before the body was whole: the rest is not wanted
+            self._upload = None
+            self._is_deaf = True
+        if self._ready:
+            asyncio.get_running_loop().call_soon(self._next)
+        elif self.will_close:
+            self._close_gently()
+        else:
+            self._await_next()
+
+    def _await_next(self) -> None:
+        self.deadline_tick = self._server.tick + self._server.keep_alive_ticks
+        if not self._is_reading and not self._transport.is_closing():
+            self._is_reading = True
+            self._transport.resume_reading()
+
+    def _close_gently(self) -> None:
+        self._is_lingering = True
+        self.deadline_tick = self._server.tick + self._server.stall_ticks
+        if not self._is_deaf or self._transport.is_closing():
+            self._transport.close()
+            return
+        self.deadline_tick = self._server.tick + LINGER_TICKS
+        if not self._is_reading:
+            self._is_reading = True
+            self._transport.resume_reading()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()

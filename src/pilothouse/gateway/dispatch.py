@@ -1,0 +1,15 @@
+"""Step 5: the call itself. Chooses how it will be answered, and sends it on its way.
+
+Refuses to know bytes. Invariant: after this step the call belongs to its answer, which ends it.
+"""
+
+from pilothouse.gateway.call import Call
+from pilothouse.gateway.plain import PlainAnswer
+from pilothouse.gateway.stream import StreamAnswer
+
+
+def dispatch(call: Call) -> None:
+    """Sends the call to a deployment of its route."""
+    assert call.route is not None
+    answer = StreamAnswer(call) if call.is_stream else PlainAnswer(call)
+    answer.start(call.route)

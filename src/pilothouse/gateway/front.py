@@ -1,0 +1,160 @@
+"""The front door: which part answers which path.
+
+    POST /v1/chat/completions, /v1/completions, /v1/embeddings    the pipeline
+    GET  /v1/models, /v1/models/{id}                              catalogue.py
+    GET  /livez, /readyz, /version                                health.py
+    everything else                                               control, through forward.py
+
+Refuses to know how any of them answers. Invariant: no error is answered in another shape than OpenAI's.
+"""
+
+import logging
+from collections.abc import Callable
+
+from pilothouse.contracts.errors import (
+    ApiError,
+    InternalError,
+    MethodNotAllowedError,
+    NotFoundError,
+    UnavailableError,
+)
+from pilothouse.contracts.events import Operation
+from pilothouse.contracts.snapshot import KeyRecord
+from pilothouse.gateway import catalogue, wire
+from pilothouse.gateway.answers import error_bytes, whole
+from pilothouse.gateway.authenticate import caller_of, require_own_page, session_cookie
+from pilothouse.gateway.client import ClientConnection
+from pilothouse.gateway.forward import STREAMED_BODY_BYTES, Forwarding
+from pilothouse.gateway.health import Health
+from pilothouse.gateway.ids import new_call_id, usable_request_id
+from pilothouse.gateway.pipeline import take
+from pilothouse.gateway.request import Request
+from pilothouse.gateway.server import Upload
+from pilothouse.gateway.state import GatewayState
+
+CALLS: dict[bytes, Operation] = {
+    b"/v1/chat/completions": "chat",
+    b"/v1/completions": "text_completion",
+    b"/v1/embeddings": "embeddings",
+}
+READS = frozenset((b"GET", b"HEAD"))
+
+logger = logging.getLogger(__name__)
+Answer = Callable[[Request], tuple[int, bytes]]
+
+
+class FrontDoor:
+    """Takes every request of a worker."""
+
+    def __init__(self, state: GatewayState, health: Health) -> None:
+        self._state = state
+        self._local: dict[bytes, Answer] = {
+            b"/livez": lambda _: (200, b'{"status":"live"}'),
+            b"/readyz": lambda _: self._readyz(health),
+            b"/version": lambda _: (200, wire.encode({"version": state.process.version})),
+            catalogue.PATH: lambda request: (200, self._models(request)),
+        }
+
+    def open_upload(self, request: Request, client: ClientConnection) -> Upload | None:
+        """Streams large bodies to control; calls are read whole first."""
+        path = request.path
+        if path.startswith(b"/v1/") or path in self._local:
+            return None
+        length = request.headers.get(b"content-length")
+        if length is not None and int(length) <= STREAMED_BODY_BYTES:
+            return None
+        try:
+            self._require_own_page(request)
+        except ApiError:
+            return None  # it is refused when it is handled
+        forwarding = Forwarding(self._state, client, request)
+        forwarding.start(is_streamed=True)
+        return forwarding
+
+    def handle(self, request: Request, client: ClientConnection) -> None:
+        """Gives a request to the part that answers it."""
+        operation = CALLS.get(request.target) or CALLS.get(request.path)
+        if operation is not None and request.method == b"POST":
+            take(self._state, client, request, operation)
+            return
+        try:
+            self._handle_other(request, client, is_call=operation is not None)
+        except ApiError as error:
+            self._answer(request, client, error)
+        except Exception:  # the border of the process: one request's fault must not end the worker
+            logger.exception("the gateway failed on %r", request.path)
+            self._answer(request, client, InternalError("The gateway met a fault of its own."))
+
+    def _handle_other(self, request: Request, client: ClientConnection, *, is_call: bool) -> None:
+        if request.fault is not None:
+            raise request.fault
+        path = request.path
+        if is_call:
+            raise MethodNotAllowedError(f"{_text(path)} takes POST only.", hint="Send a JSON body with POST.")
+        if path in self._local or path.startswith(catalogue.PATH + b"/"):
+            self._handle_local(request, client)
+            return
+        if path == b"/v1" or path.startswith(b"/v1/"):
+            raise NotFoundError(
+                f"There is no {_text(path)} here.",
+                hint="There is /v1/chat/completions, /v1/completions, /v1/embeddings and /v1/models.",
+                code="unknown_path",
+            )
+        self._require_own_page(request)
+        Forwarding(self._state, client, request).start(is_streamed=False)
+
+    def _handle_local(self, request: Request, client: ClientConnection) -> None:
+        if request.method not in READS:
+            raise MethodNotAllowedError(f"{_text(request.path)} takes GET only.", hint="Use GET.")
+        answer = self._local.get(request.path, self._model)
+        status, body = answer(request)
+        self._write(request, client, whole(status, body, extra=_ids(request), will_close=client.will_close))
+
+    def _answer(self, request: Request, client: ClientConnection, error: ApiError) -> None:
+        self._write(request, client, error_bytes(error, extra=_ids(request), will_close=client.will_close))
+
+    @staticmethod
+    def _write(request: Request, client: ClientConnection, answer: bytes) -> None:
+        if request.method == b"HEAD":
+            answer = answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+        client.complete(answer)
+
+    @staticmethod
+    def _readyz(health: Health) -> tuple[int, bytes]:
+        readiness = health.readiness()
+        status = UnavailableError.status if readiness.reasons else 200
+        return status, wire.encode(readiness)
+
+    def _models(self, request: Request) -> bytes:
+        return catalogue.models_body(self._state.directory, self._caller(request))
+
+    def _model(self, request: Request) -> tuple[int, bytes]:
+        return 200, catalogue.model_body(self._state.directory, self._caller(request), request.path)
+
+    def _caller(self, request: Request) -> KeyRecord:
+        return caller_of(
+            request.method,
+            request.headers,
+            self._state.directory,
+            now_s=request.at_ns // 1_000_000_000,
+            allowed_hosts=self._state.process.allowed_hosts,
+            allowed_origins=self._state.settings.allowed_origins,
+        )
+
+    def _require_own_page(self, request: Request) -> None:
+        if session_cookie(request.headers) is not None:
+            require_own_page(
+                request.method,
+                request.headers,
+                allowed_hosts=self._state.process.allowed_hosts,
+                allowed_origins=self._state.settings.allowed_origins,
+            )
+
+
+def _ids(request: Request) -> bytes:
+    request_id = usable_request_id(request.headers.get(b"x-request-id")) or new_call_id(request.at_ns)
+    return b"x-request-id: %b\r\n" % request_id.encode()
+
+
+def _text(path: bytes) -> str:
+    return path[:200].decode("latin-1")

@@ -1,0 +1,76 @@
+"""The path of a call: a list of named steps, one file each. Read this file first.
+
+    authenticate   who calls: an API key, or the console's session         authenticate.py
+    limit          is there room for it: size, time, disk                  limit.py
+    read           what is asked: the few fields of the body we need       read.py
+    route          which deployments answer for this model                 route.py
+    call           send it, and answer with what comes back                dispatch.py → plain.py, stream.py
+    record         one event in the journal before the last byte leaves    record.py
+
+The first five run here, at once, on the event loop; the answer comes later by callbacks, and ends the call in
+`record.end`. A step that cannot go on raises an `ApiError`, which is answered and recorded all the same.
+
+Refuses to know sockets. Invariant: a call that enters `take` is recorded exactly once, however it ends.
+"""
+
+import logging
+from collections.abc import Callable
+
+from pilothouse.contracts.errors import ApiError, InternalError
+from pilothouse.contracts.events import Operation
+from pilothouse.gateway.authenticate import authenticate
+from pilothouse.gateway.call import Call
+from pilothouse.gateway.client import ClientConnection
+from pilothouse.gateway.dispatch import dispatch
+from pilothouse.gateway.ids import new_call_id, new_span_id, parse_traceparent, usable_request_id
+from pilothouse.gateway.limit import limit
+from pilothouse.gateway.read import read
+from pilothouse.gateway.record import refuse
+from pilothouse.gateway.request import Request
+from pilothouse.gateway.route import route
+from pilothouse.gateway.state import GatewayState
+
+Step = Callable[[Call], None]
+
+STEPS: tuple[Step, ...] = (authenticate, limit, read, route, dispatch)
+
+logger = logging.getLogger(__name__)
+
+
+def take(state: GatewayState, client: ClientConnection, request: Request, operation: Operation) -> None:
+    """Runs the steps of one call."""
+    call = _begin(state, client, request, operation)
+    state.in_flight += 1
+    state.requests_total += 1
+    try:
+        for step in STEPS:
+            step(call)
+    except ApiError as error:
+        refuse(call, error)
+    except Exception:  # the border of the process: one call's fault must not end the worker
+        logger.exception("call %s failed inside the gateway", call.call_id)
+        refuse(call, InternalError("The gateway met a fault of its own.", hint="See the gateway's log."))
+
+
+def _begin(state: GatewayState, client: ClientConnection, request: Request, operation: Operation) -> Call:
+    """Gives a call its names."""
+    headers = request.headers
+    call_id = new_call_id(request.at_ns)
+    request_id = usable_request_id(headers.get(b"x-request-id")) or call_id
+    parent = parse_traceparent(headers.get(b"traceparent"))
+    trace_id, parent_span_id, flags = parent or (call_id, None, "01")
+    span_id = new_span_id()
+    return Call(
+        state=state,
+        client=client,
+        request=request,
+        operation=operation,
+        call_id=call_id,
+        request_id=request_id,
+        trace_id=trace_id,
+        span_id=span_id,
+        parent_span_id=parent_span_id,
+        trace_flags=flags,
+        headers=b"x-request-id: %b\r\ntraceparent: 00-%b-%b-%b\r\n%b"
+        % (request_id.encode(), trace_id.encode(), span_id.encode(), flags.encode(), state.clock.line),
+    )

@@ -1,0 +1,134 @@
+"""Step 3: what is asked. Decodes the few fields of the body that the gateway needs, and names the people.
+
+Refuses to know which models there are. Invariant: nothing a person wrote leaves here but under a keyed
+hash: the subject and the conversation are pseudonyms.
+"""
+
+import hmac
+from hashlib import blake2b
+
+import msgspec
+
+from pilothouse.contracts.errors import InvalidRequestError
+from pilothouse.contracts.events import Parameters
+from pilothouse.gateway import wire
+from pilothouse.gateway.call import Call
+from pilothouse.gateway.wire import CallRequest, ChatRequest
+
+LONGEST_LABEL = 128
+_DECODERS = {
+    "chat": wire.decode_chat,
+    "text_completion": wire.decode_completion,
+    "embeddings": wire.decode_embedding,
+}
+_FIRST_TURNS = frozenset(("system", "developer"))
+
+
+def read(call: Call) -> None:
+    """Sets what was asked for, by whom and in which conversation."""
+    asked = _decode(call)
+    call.asked = asked
+    call.model = asked.model
+    call.is_stream = asked.stream is True and call.operation != "embeddings"
+    call.parameters = parameters_of(asked)
+    call.subject = _subject(call, asked)
+    call.conversation_id = _conversation(call, asked)
+    purpose = call.request.headers.get(b"x-pilothouse-purpose")
+    if purpose is not None:
+        call.purpose = _label(purpose.decode("latin-1")) or call.purpose
+
+
+def _decode(call: Call) -> CallRequest:
+    try:
+        return _DECODERS[call.operation](call.request.body)
+    except msgspec.ValidationError as error:
+        said, _, path = str(error).partition(" - at `$.")
+        param = path.rstrip("`") or None
+        if "required field" in said:
+            param = said.rpartition("required field `")[2].rstrip("`")
+        raise InvalidRequestError(
+            f"The request is not valid: {error}.",
+            param=param,
+            hint="See the OpenAI API reference for the type of this field.",
+        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequestError(
+            f"The request's body is not JSON: {error}.",
+            hint="Send one JSON object, in UTF-8.",
+            code="invalid_json",
+        ) from error
+
+
+def parameters_of(asked: CallRequest) -> Parameters:
+    """Returns the settings of a call, for its record."""
+    stop, choice, messages = asked.stop, asked.tool_choice, None
+    if isinstance(asked, ChatRequest):
+        messages = len(asked.messages)
+    return Parameters(
+        temperature=asked.temperature,
+        top_p=asked.top_p,
+        max_tokens=asked.max_tokens if asked.max_tokens is not None else asked.max_completion_tokens,
+        n=asked.n,
+        seed=asked.seed,
+        stop_count=0 if stop is None else 1 if isinstance(stop, str) else len(stop),
+        presence_penalty=asked.presence_penalty,
+        frequency_penalty=asked.frequency_penalty,
+        logprobs=None if asked.logprobs is None else bool(asked.logprobs),
+        top_logprobs=_top_logprobs(asked),
+        echo=asked.echo,
+        response_format=asked.response_format.type[:32] if asked.response_format else None,
+        tool_count=len(asked.tools) if asked.tools else 0,
+        tool_choice=None if choice is None else choice[:32] if isinstance(choice, str) else "named",
+        message_count=messages,
+        encoding_format=asked.encoding_format[:32] if asked.encoding_format else None,
+        dimensions=asked.dimensions,
+    )
+
+
+def _top_logprobs(asked: CallRequest) -> int | None:
+    """Returns how many alternatives were asked for; text completions say it in `logprobs` itself."""
+    if isinstance(asked.logprobs, int) and not isinstance(asked.logprobs, bool):
+        return asked.logprobs
+    return asked.top_logprobs
+
+
+def _subject(call: Call, asked: CallRequest) -> str | None:
+    person = asked.safety_identifier or asked.user
+    if person:
+        return hmac.digest(call.state.pepper, b"subject\0" + person.encode(), "sha256")[:16].hex()
+    return call.key.id if call.key is not None else None
+
+
+def _conversation(call: Call, asked: CallRequest) -> str | None:
+    """Returns a header's, else the metadata's, else a keyed hash of who calls and the first turns."""
+    header = call.request.headers.get(b"x-conversation-id")
+    given = header.decode("latin-1") if header is not None else None
+    if given is None and asked.metadata is not None:
+        given = asked.metadata.conversation_id
+    if given is not None:
+        label = _label(given)
+        if label is not None:
+            return label
+    if not isinstance(asked, ChatRequest):
+        return None
+    return _hash_of_first_turns(call, asked.messages)
+
+
+def _hash_of_first_turns(call: Call, messages: list[msgspec.Raw]) -> str | None:
+    digest = blake2b(digest_size=16, key=call.state.pepper[:64])
+    digest.update((call.subject or "").encode())
+    for message in messages:
+        digest.update(message)
+        try:
+            role = wire.decode_role(message).role
+        except msgspec.DecodeError:
+            role = None
+        if role not in _FIRST_TURNS:
+            return digest.hexdigest()
+    return digest.hexdigest() if messages else None
+
+
+def _label(text: str) -> str | None:
+    """Returns a short printable ASCII label, else `None`."""
+    is_good = 0 < len(text) <= LONGEST_LABEL and text.isascii() and text.isprintable()
+    return text if is_good else None

@@ -1,0 +1,186 @@
+"""Step 6: the record. One event a call, in the journal before the last byte of the answer leaves.
+
+Refuses to know how the journal seals and writes. Invariant: a call is recorded exactly once; when it cannot
+be recorded, its answer does not leave.
+"""
+
+import logging
+from http import HTTPStatus
+from time import perf_counter
+
+from pilothouse.contracts.errors import ApiError, JournalError, UnavailableError
+from pilothouse.contracts.events import Content, Outcome, RequestCompleted, RequestStarted
+from pilothouse.gateway.answers import error_bytes
+from pilothouse.gateway.call import Call
+from pilothouse.gateway.content import content_of
+from pilothouse.gateway.figures import cost_usd
+
+CLIENT_CLOSED = 499
+"""The status of a call whose client hung up before it was given one (nginx's number for it)."""
+
+logger = logging.getLogger(__name__)
+
+
+def started(call: Call) -> None:
+    """Records that a stream is about to send its first byte; its content is the request.
+
+    Raises:
+        JournalError: It cannot be recorded, so the stream must not begin.
+    """
+    assert call.target is not None
+    call.is_start_recorded = True
+    event = RequestStarted(
+        call.call_id,
+        call.request_id,
+        call.request.at_ns,
+        call.operation,
+        call.model or "",
+        call.key.id if call.key is not None else None,
+        call.key.team if call.key is not None else None,
+        call.purpose,
+        call.subject,
+        call.conversation_id,
+        call.target.provider,
+        call.target.deployment,
+        call.trace_id,
+    )
+    call.state.journal.append(event, _content(call, call.request.body, None))
+
+
+def end(
+    call: Call,
+    *,
+    status: int,
+    outcome: Outcome,
+    response: bytes | None = None,
+    error: ApiError | None = None,
+    error_message: str | None = None,
+) -> None:
+    """Records the end of a call.
+
+    Args:
+        call: The call, with all that its steps found out.
+        status: The status that the client was given.
+        outcome: How it ended.
+        response: What was answered, as it is to be kept; `None` keeps nothing.
+        error: The error that was answered.
+        error_message: Our own words for the error, where its message holds an upstream's.
+
+    Raises:
+        JournalError: It cannot be recorded.
+    """
+    if call.is_ended:
+        return
+    call.is_ended = True
+    state = call.state
+    state.in_flight -= 1
+    state.errors_total += error is not None
+    key, target, tokens, confidence = call.key, call.target, call.tokens, call.confidence
+    price = target.price if target is not None else None
+    cost = cost_usd(tokens, price)
+    event = RequestCompleted(
+        call_id=call.call_id,
+        request_id=call.request_id,
+        at_ns=call.request.at_ns,
+        operation=call.operation,
+        status=status,
+        outcome=outcome,
+        model=call.model,
+        model_answered=call.model_answered,
+        provider=target.provider if target is not None else None,
+        deployment=target.deployment if target is not None else None,
+        key_id=key.id if key is not None else None,
+        team=key.team if key is not None else None,
+        purpose=call.purpose,
+        subject=call.subject,
+        conversation_id=call.conversation_id,
+        trace_id=call.trace_id,
+        span_id=call.span_id,
+        parent_span_id=call.parent_span_id,
+        is_stream=call.is_stream,
+        error_type=error.type if error is not None else None,
+        error_code=error.code if error is not None else None,
+        error_message=error_message or (error.message if error is not None else None),
+        finish_reasons=call.finish_reasons,
+        duration_ms=since_ms(call),
+        queue_ms=call.queue_ms,
+        first_token_ms=call.first_token_ms,
+        last_token_ms=call.last_token_ms,
+        tokens_per_second=_rate(call),
+        input_tokens=tokens.input,
+        output_tokens=tokens.output,
+        cached_tokens=tokens.cached,
+        reasoning_tokens=tokens.reasoning,
+        cost_usd=cost,
+        price_source=price.source if price is not None and cost is not None else None,
+        logprob_mean=confidence[0] if confidence is not None else None,
+        logprob_min=confidence[1] if confidence is not None else None,
+        request_bytes=len(call.request.body),
+        response_bytes=call.response_bytes,
+        parameters=call.parameters,
+        attempts=call.attempts,
+    )
+    request = None if call.is_start_recorded else call.request.body
+    state.journal.append(event, _content(call, request, response))
+
+
+def refuse(call: Call, error: ApiError, *, outcome: Outcome = "refused", message: str | None = None) -> None:
+    """Ends a call with an error as its whole answer."""
+    end_quietly(call, status=error.status, outcome=outcome, error=error, error_message=message)
+    call.client.complete(error_bytes(error, extra=call.headers, will_close=call.client.will_close))
+
+
+def end_quietly(
+    call: Call,
+    *,
+    status: int,
+    outcome: Outcome,
+    error: ApiError | None = None,
+    error_message: str | None = None,
+) -> None:
+    """Records the end of a call that gave no answer; if even that cannot be recorded, the log says so."""
+    try:
+        end(call, status=status, outcome=outcome, error=error, error_message=error_message)
+    except JournalError as fault:
+        log_unrecorded(call, fault)
+
+
+def log_unrecorded(call: Call, fault: JournalError) -> None:
+    """Says in the log that a call is missing from the record."""
+    logger.error("call %s could not be recorded: %s", call.call_id, fault.message)
+
+
+def unrecorded(error: JournalError) -> ApiError:
+    """Returns what is answered in place of an answer that cannot be recorded."""
+    return UnavailableError(
+        f"The answer was held back because it cannot be recorded: {error.message}",
+        hint="The operator must make room for the journal.",
+        code="record_full",
+        retry_after_s=5,
+    )
+
+
+def since_ms(call: Call) -> float:
+    """Returns the milliseconds since the call was accepted, to the microsecond."""
+    return round((perf_counter() - call.request.started_s) * 1000, 3)
+
+
+def status_of(call: Call) -> int:
+    """Returns the status that the client of a cancelled call was given."""
+    return HTTPStatus.OK if call.is_start_recorded else CLIENT_CLOSED
+
+
+def _content(call: Call, request: bytes | None, response: bytes | None) -> Content | None:
+    if call.policy.content == "none" or call.route is None:
+        return None
+    if request is None and response is None:
+        return None
+    return content_of(request, response, max_bytes=call.policy.max_body_bytes)
+
+
+def _rate(call: Call) -> float | None:
+    """Returns output tokens a second between a stream's first and last token."""
+    first, last, count = call.first_token_ms, call.last_token_ms, call.tokens.output
+    if not call.is_stream or first is None or last is None or count is None or count < 2 or last <= first:  # noqa: PLR2004 - a rate needs two
+        return None
+    return round(count / (last - first) * 1000, 3)

@@ -1,0 +1,243 @@
+"""Answers a call whose answer is a stream of events.
+
+Whole events are passed on as they come, several together when they came together. The head leaves with the
+first of them, after the start is on record; `[DONE]` leaves after the end is. Refuses to know how a batch is
+edited. Invariant: a stream that was cut ends in an error event, never in `[DONE]`.
+"""
+
+from http import HTTPStatus
+
+import msgspec
+
+from pilothouse.contracts.errors import ApiError, JournalError
+from pilothouse.contracts.events import Outcome
+from pilothouse.gateway import record, wire
+from pilothouse.gateway.answers import STATUS_LINES, error_event
+from pilothouse.gateway.attempts import Answering, api_error, bad_answer
+from pilothouse.gateway.batch import BatchEdits, error_in, has_token, split_done
+from pilothouse.gateway.call import Call
+from pilothouse.gateway.dialects import openai
+from pilothouse.gateway.figures import confidence_of, tokens_of
+from pilothouse.gateway.fold import Fold
+from pilothouse.gateway.plain import PlainAnswer
+from pilothouse.gateway.sse import DONE, EventBuffer, payloads_of
+from pilothouse.network.errors import BadResponseError, NetworkError, TruncatedError
+from pilothouse.network.exchange import ResponseHead
+
+EVENT_STREAM = b"text/event-stream"
+FOLD_BYTES = 65_536
+"""How much of a stream is kept before it is folded, in bytes."""
+HEAD = STATUS_LINES[200] + (
+    b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
+)
+
+
+class StreamAnswer(Answering):
+    """Passes events on, folds them for the record, and ends the stream."""
+
+    __slots__ = ("_buffer", "_edits", "_fold", "_is_begun", "_kept", "_kept_bytes")
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        self._buffer = EventBuffer()
+        self._fold = Fold(is_chat=call.operation == "chat")
+        self._edits: BatchEdits | None = None
+        self._kept: list[bytes] = []
+        self._kept_bytes = 0
+        self._is_begun = False
+
+    def on_head(self, head: ResponseHead) -> None:
+        """Hands an answer that is no stream to those who can read it."""
+        if head.status == HTTPStatus.OK and (head.get(b"content-type") or b"").startswith(EVENT_STREAM):
+            return
+        if head.status == HTTPStatus.OK:
+            self.call.is_stream = False
+        plain = PlainAnswer(self.call)
+        plain.adopt(self)
+        plain.on_head(head)
+
+    def on_body(self, data: bytes) -> None:
+        """Passes on the events that are whole."""
+        if self.call.is_ended:
+            return
+        batch = self._buffer.feed(data)
+        if batch:
+            self._take(batch)
+        elif self._buffer.held_bytes > self.call.state.max_event_bytes:
+            self._upstream_ended(BadResponseError("an event is over the limit"))
+
+    def on_end(self, error: NetworkError | None) -> None:
+        """Ends a stream that did not end itself with `[DONE]`."""
+        self.exchange = None
+        if not self.call.is_ended:
+            self._upstream_ended(error)
+
+    def cancelled(self) -> None:
+        """Records what had come when the client hung up."""
+        self._close_books()
+        try:
+            self._record("cancelled")
+        except JournalError:
+            record.end_quietly(self.call, status=record.status_of(self.call), outcome="cancelled")
+
+    # -- inside -------------------------------------------------------------------------------------
+
+    def _take(self, batch: bytes) -> None:
+        call = self.call
+        batch, is_done = split_done(batch)
+        if batch:
+            if b'"error"' in batch and self._has_error(batch):
+                return
+            if self._edits is None and not self._learn(batch):
+                return
+            self._keep(batch)
+            if not self._is_begun and not self._begin():
+                return
+            now_ms = record.since_ms(call)
+            call.last_token_ms = now_ms
+            if call.first_token_ms is None and has_token(batch):
+                call.first_token_ms = now_ms
+            if self._edits is not None:
+                batch = self._edits.apply(batch)
+            call.response_bytes += len(batch)
+        if is_done:
+            self._finish(batch)
+        elif batch:
+            call.client.write(batch)
+
+    def _learn(self, batch: bytes) -> bool:
+        """Reads the first event: who answers, and what must be edited. Returns whether it is a chunk."""
+        call = self.call
+        payloads = payloads_of(batch)
+        if not payloads:
+            return True  # comments only
+        assert call.route is not None
+        try:
+            first = wire.decode_chunk(payloads[0])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            self._upstream_ended(BadResponseError("an event is not a chunk"))
+            return False
+        call.model_answered = first.model
+        self._edits = BatchEdits(
+            answered=first.model,
+            route=call.route,
+            takes_usage=call.wants_usage,
+            takes_logprobs=call.wants_confidence,
+        )
+        return True
+
+    def _begin(self) -> bool:
+        """Records the start, and sends the head. Returns whether the stream may go on."""
+        call = self.call
+        try:
+            record.started(call)
+        except JournalError as error:
+            call.is_start_recorded = False
+            self.give_up(record.unrecorded(error))
+            return False
+        self._is_begun = True
+        call.state.streams += 1
+        call.client.begin(HEAD + call.headers)
+        return True
+
+    def _keep(self, batch: bytes) -> None:
+        self._kept.append(batch)
+        self._kept_bytes += len(batch)
+        if self._kept_bytes > FOLD_BYTES:
+            self._fold_kept()
+
+    def _fold_kept(self) -> None:
+        kept, self._kept, self._kept_bytes = self._kept, [], 0
+        if kept:
+            self._fold.feed(payloads_of(kept[0] if len(kept) == 1 else b"".join(kept)))
+
+    def _has_error(self, batch: bytes) -> bool:
+        """Ends the stream if the upstream says in an event that it cannot go on."""
+        raw = error_in(payloads_of(batch))
+        if raw is None:
+            return False
+        call = self.call
+        assert call.target is not None
+        error = openai.event_error(raw, provider=call.target.provider, secrets=call.state.secrets)
+        self._broken(error, message="the provider sent an error in its stream")
+        return True
+
+    def _upstream_ended(self, error: NetworkError | None) -> None:
+        """Ends a stream whose upstream said nothing more, cleanly or not."""
+        call = self.call
+        assert call.target is not None
+        if not self._is_begun:
+            self.release()
+            self.failed(error or BadResponseError("the stream was empty"))
+            return
+        if error is None and not self._buffer.held_bytes:
+            self._fold_kept()
+            if self._fold.is_whole:
+                self._finish(b"")
+                return
+        error = error or TruncatedError("the stream ended before its end")
+        answer = (
+            bad_answer(call.target) if isinstance(error, BadResponseError) else api_error(error, call.target)
+        )
+        self._broken(answer)
+
+    def _broken(self, error: ApiError, *, message: str | None = None) -> None:
+        """Ends a stream with an error: as its whole answer, or as its last event."""
+        self.release()
+        self.note_attempt(HTTPStatus.OK, error.code)
+        if not self._is_begun:
+            self.give_up(error, message=message)
+            return
+        self._close_books()
+        try:
+            self._record("cut", error=error, message=message)
+        except JournalError as fault:
+            record.log_unrecorded(self.call, fault)
+        self.call.client.end(error_event(error))
+
+    def _finish(self, batch: bytes) -> None:
+        """Records the end and sends the last of the stream. The upstream may still close its side."""
+        call = self.call
+        if not self._is_begun:
+            self._upstream_ended(BadResponseError("the stream was empty"))
+            return
+        self.exchange = None
+        self.note_attempt(HTTPStatus.OK)
+        self._close_books()
+        try:
+            self._record("completed")
+        except JournalError as error:
+            call.client.end(batch + error_event(record.unrecorded(error)))
+            return
+        call.client.end(batch + DONE)
+
+    def _close_books(self) -> None:
+        """Takes the figures out of the fold."""
+        call, fold = self.call, self._fold
+        self._fold_kept()
+        if self._is_begun:
+            call.state.streams -= 1
+        call.finish_reasons = fold.finish_reasons
+        if wire.is_there(fold.usage):
+            try:
+                call.tokens = tokens_of(wire.decode_usage(fold.usage))
+            except msgspec.DecodeError:
+                fold.usage = wire.NOTHING
+        logprobs = fold.logprobs()
+        if logprobs:
+            call.confidence = confidence_of(logprobs)
+
+    def _record(self, outcome: Outcome, *, error: ApiError | None = None, message: str | None = None) -> None:
+        call = self.call
+        kept = None
+        if call.policy.content != "none" and self._is_begun:
+            model = call.route.name if call.route is not None else None
+            kept = self._fold.plain(model=model, with_logprobs=not call.wants_confidence)
+        record.end(
+            call,
+            status=record.status_of(call),
+            outcome=outcome,
+            response=kept,
+            error=error,
+            error_message=message,
+        )

@@ -36,7 +36,7 @@ class Desk:
         pepper: bytes,
         root_key: str | None,
         settings: AccessSettings,
-        changed: Callable[[], None],
+        changed: Callable[[int], None],
     ) -> None:
         """Opens the desk.
 
@@ -45,7 +45,7 @@ class Desk:
             pepper: The secret under which tokens are hashed.
             root_key: Text of the root key, if there is one.
             settings: The `access:` section.
-            changed: Called after each change to who may call.
+            changed: Called with the time, in Unix milliseconds, after each change to who may call.
         """
         self._engine = engine
         self._pepper = pepper
@@ -137,7 +137,7 @@ class Desk:
         with self._engine.begin() as connection:
             repository.ensure_default_project(connection, now_ms)
             repository.add_key(connection, key)
-        self._changed()
+        self._changed(now_ms)
         return key, token
 
     def list_keys(self) -> list[Key]:
@@ -160,7 +160,7 @@ class Desk:
                 key = replace(key, revoked_at_ms=now_ms)
                 repository.update_key(connection, key)
                 repository.end_sessions_of(connection, key.id, now_ms)
-        self._changed()
+        self._changed(now_ms)
         return key
 
     def rotate_key(self, caller: Caller, key_id: str, *, grace_s: int, now_ms: int) -> tuple[Key, Token]:
@@ -195,21 +195,21 @@ class Desk:
             repository.update_key(connection, _ending(old, grace_s, now_ms))
             if grace_s == 0:
                 repository.end_sessions_of(connection, old.id, now_ms)
-        self._changed()
+        self._changed(now_ms)
         return new, token
 
     def open_session(self, caller: Caller, *, now_ms: int) -> tuple[Session, Token]:
         """Opens a browser session that may do what `caller` may."""
         with self._engine.begin() as connection:
             session, token = self._add_session(connection, caller, now_ms)
-        self._changed()
+        self._changed(now_ms)
         return session, token
 
     def end_session(self, session_id: str, *, now_ms: int) -> None:
         """Ends a session; one that has ended stays ended."""
         with self._engine.begin() as connection:
             repository.end_session(connection, session_id, now_ms)
-        self._changed()
+        self._changed(now_ms)
 
     def create_link(self, caller: Caller, *, now_ms: int) -> tuple[SigninLink, Token]:
         """Makes a link that opens one session with at most the role of an admin.
@@ -249,7 +249,7 @@ class Desk:
                 )
             caller = replace(issuer, role=lesser(link.role, issuer.role))
             session, token = self._add_session(connection, caller, now_ms)
-        self._changed()
+        self._changed(now_ms)
         return session, token
 
     def forget_expired(self, now_ms: int) -> int:

@@ -7,6 +7,8 @@ import msgspec
 
 from pilothouse.access.settings import AccessSettings
 from pilothouse.rollout.settings import RolloutSettings
+from pilothouse.store.settings import StoreSettings
+from pilothouse.telemetry.settings import JournalSettings
 
 
 class ControlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -17,7 +19,13 @@ class ControlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     address: str = "http://127.0.0.1:8080"
     """Where clients reach the gateway."""
     access: AccessSettings = AccessSettings()
+    """The `access:` section."""
     rollout: RolloutSettings = RolloutSettings()
+    """The sections `models:`, `providers:`, `prices:` and `record:`."""
+    journal: JournalSettings = JournalSettings()
+    """The `journal:` section."""
+    store: StoreSettings = StoreSettings()
+    """The `analytics:` section."""
     secrets: tuple[str, ...] = ()
     """Names of the environment variables that are set and hold a provider's key (never their values)."""
     root_key: str | None = None

@@ -39,7 +39,7 @@ class Changes:
     def __init__(self) -> None:
         self.count = 0
 
-    def __call__(self) -> None:
+    def __call__(self, now_ms: int) -> None:
         self.count += 1
 
 

@@ -1,0 +1,121 @@
+"""The first half of the start: the state database, who may, and the snapshot published.
+
+It imports no web framework and no analytics, so that the gateway has its snapshot as early as can be.
+
+Refuses to know HTTP. Invariant: when `lay` returns, a snapshot of this configuration is in force.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import Engine
+
+from pilothouse.access.desk import Desk
+from pilothouse.contracts.errors import ConfigurationError
+from pilothouse.contracts.home import Home
+from pilothouse.control.settings import ControlSettings
+from pilothouse.registry.catalogue import BUNDLE
+from pilothouse.registry.pull import find
+from pilothouse.rollout.build import Artefact, Catalogue, Surroundings, build_catalogue, sources
+from pilothouse.rollout.prices import PricesWhenAsked
+from pilothouse.rollout.publish import Publisher
+from pilothouse.rollout.repository import record_configuration
+from pilothouse.rollout.settings import RolloutSettings
+from pilothouse.store.artefacts import ArtefactStore
+from pilothouse.store.state import open_state
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """What the rest of the control process stands on."""
+
+    home: Home
+    engine: Engine
+    desk: Desk
+    publisher: Publisher
+    configuration_revision: int
+
+
+class _Announcement:
+    """Publishes after each change to who may call; set up in two steps, since each needs the other."""
+
+    publisher: Publisher | None = None
+
+    def __call__(self, now_ms: int) -> None:
+        """Publishes now."""
+        assert self.publisher is not None
+        self.publisher.publish("who may call has changed", now_ms=now_ms)
+
+
+def lay(settings: ControlSettings, *, now_ms: int) -> Foundation:
+    """Opens the state, applies the configuration and publishes the snapshot.
+
+    Raises:
+        ConfigurationError: The configuration cannot be served, or the home is not prepared.
+    """
+    home = Home(settings.home)
+    engine = open_state(home.state, backups=home.backups, now_ms=now_ms)
+    announce = _Announcement()
+    desk = Desk(
+        engine,
+        pepper=_secret(home.pepper),
+        root_key=settings.root_key or _kept_root_key(home),
+        settings=settings.access,
+        changed=announce,
+    )
+    document = msgspec.json.encode(settings.rollout, order="deterministic")
+    is_default = settings.rollout == RolloutSettings()
+    with engine.begin() as connection:
+        revision, configured_at_ms = record_configuration(
+            connection, document, origin="default" if is_default else "file", now_ms=now_ms
+        )
+    catalogue = _catalogue(settings, home, now_ms=now_ms, configured_at_s=configured_at_ms // 1000)
+    publisher = Publisher(
+        engine,
+        path=home.snapshot,
+        signing_key=_secret(home.signing_key),
+        catalogue=catalogue,
+        configuration_revision=revision,
+        keys=desk.key_records,
+    )
+    announce.publisher = publisher
+    published = publisher.publish("control has started", now_ms=now_ms)
+    logger.info("published", extra={"snapshot_revision": published, "configuration_revision": revision})
+    return Foundation(home, engine, desk, publisher, revision)
+
+
+def _catalogue(settings: ControlSettings, home: Home, *, now_ms: int, configured_at_s: int) -> Catalogue:
+    store = ArtefactStore(home.artefacts)
+    stored = {source: find(source, store) for source in sources(settings.rollout, BUNDLE)}
+    around = Surroundings(
+        bundle=BUNDLE,
+        prices=PricesWhenAsked(datetime.fromtimestamp(now_ms / 1000, UTC)),
+        engine_socket=home.engine_socket,
+        artefacts={source: Artefact(found.path, found.digest) for source, found in stored.items() if found},
+        secrets=frozenset(settings.secrets),
+    )
+    catalogue = build_catalogue(settings.rollout, around, configured_at_s=configured_at_s)
+    for source in catalogue.missing:
+        logger.warning("weights are not here; their model is not served", extra={"source": source})
+    return catalogue
+
+
+def _secret(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be read: {error.strerror}.", hint="`pilothouse up` makes what a home needs."
+        ) from error
+
+
+def _kept_root_key(home: Home) -> str | None:
+    try:
+        return Path(home.root_key).read_text(encoding="ascii").strip() or None
+    except FileNotFoundError:
+        return None

@@ -38,9 +38,11 @@ class Changes:
 
     def __init__(self) -> None:
         self.count = 0
+        self.last_ms = 0
 
     def __call__(self, now_ms: int) -> None:
         self.count += 1
+        self.last_ms = now_ms
 
 
 def make(engine: Engine, root: str | None = ROOT, changed: Changes | None = None) -> Desk:

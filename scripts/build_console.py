@@ -107,23 +107,29 @@ def weigh(folder: Path) -> int:
     return total
 
 
+def check_types(node: Path) -> None:
+    """Type-checks the sources, strictly, and writes nothing."""
+    tsc = SOURCE / "node_modules" / "typescript" / "bin" / "tsc"
+    run([node, tsc, "--noEmit"], "The type check of the console", "Mend the types above.")
+
+
+def check() -> str:
+    """Installs what is needed and checks the types alone."""
+    node, npm = find_node()
+    install_packages(node, npm)
+    check_types(node)
+    return "the types hold"
+
+
 def build(digest: str) -> int:
     """Type-checks and builds the page, then puts it in place in one step; returns its gzipped size."""
     node, npm = find_node()
     install_packages(node, npm)
-    modules = SOURCE / "node_modules"
-    run(
-        [node, modules / "typescript" / "bin" / "tsc", "--noEmit"],
-        "The type check of the console",
-        "Mend the types above.",
-    )
+    check_types(node)
     fresh = RESULT.with_name("console.new")
     shutil.rmtree(fresh, ignore_errors=True)
-    run(
-        [node, modules / "vite" / "bin" / "vite.js", "build", "--outDir", fresh, "--logLevel", "warn"],
-        "The build of the console",
-        "",
-    )
+    vite = SOURCE / "node_modules" / "vite" / "bin" / "vite.js"
+    run([node, vite, "build", "--outDir", fresh, "--logLevel", "warn"], "The build of the console", "")
     size = weigh(fresh)
     (fresh / STAMP_NAME).write_text(digest)
     shutil.rmtree(RESULT, ignore_errors=True)
@@ -131,31 +137,32 @@ def build(digest: str) -> int:
     return size
 
 
+def make(*, is_forced: bool) -> str:
+    """Builds when the inputs have changed; says what was done."""
+    digest = digest_of_inputs()
+    stamp = RESULT / STAMP_NAME
+    is_current = stamp.exists() and stamp.read_text() == digest and (RESULT / "index.html").exists()
+    if is_current and not is_forced:
+        return "nothing has changed"
+    start = time.monotonic()
+    size = build(digest)
+    return f"built in {time.monotonic() - start:.1f} s, {size / 1000:.0f} kB gzipped"
+
+
 def main() -> int:
     """Builds when needed; one build at a time on a checkout."""
     parser = argparse.ArgumentParser(description="Build the console into src/pilothouse/console/.")
     parser.add_argument("--force", action="store_true", help="build even when nothing has changed")
-    is_forced = parser.parse_args().force
+    parser.add_argument("--check", action="store_true", help="check the types and build nothing")
+    given = parser.parse_args()
     STAMPS.mkdir(exist_ok=True)
     with (STAMPS / "console.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        digest = digest_of_inputs()
-        stamp = RESULT / STAMP_NAME
-        if (
-            not is_forced
-            and stamp.exists()
-            and stamp.read_text() == digest
-            and (RESULT / "index.html").exists()
-        ):
-            print("console: nothing has changed")
-            return 0
-        start = time.monotonic()
         try:
-            size = build(digest)
+            print(f"console: {check() if given.check else make(is_forced=given.force)}")
         except BuildError as error:
             print(f"console: {error}", file=sys.stderr)
             return 1
-    print(f"console: built in {time.monotonic() - start:.1f} s, {size / 1000:.0f} kB gzipped")
     return 0
 
 

@@ -8,6 +8,8 @@ import { clock, moment } from "../say/units.ts";
 
 export interface Line {
   label: string;
+  /** The label where there is little room. */
+  short?: string;
   values: (number | null)[];
   /** The name of a colour variable, such as `--series-1`. */
   colour: string;
@@ -64,7 +66,7 @@ function optionsOf(element: HTMLElement, props: ChartProps, latest: { current: C
     scales: { x: { time: true }, y: { range: (_u, _low, high) => [0, high > 0 ? high * 1.12 : 1] } },
     axes: props.hasAxes
       ? [
-          { ...axis, space: 90, values: (_u, splits) => splits.map((at, i) => (i === 0 ? moment(at * 1000, Date.now()) : clock(at * 1000)).replace(/:\d\d$/, "")) },
+          { ...axis, space: 90, size: 28, values: (_u, splits) => splits.map((at, i) => (i === 0 ? moment(at * 1000, Date.now()) : clock(at * 1000)).replace(/:\d\d$/, "")) },
           { ...axis, size: 64, values: (_u, splits) => splits.map((value) => latest.current.say(value)) },
         ]
       : [{ show: false }, { show: false }],

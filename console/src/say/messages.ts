@@ -60,6 +60,9 @@ function mediaPart(part: Bag): Part {
   const digest = findIn(part, (key, inner) => typeof inner === "string" && (/sha256|digest/.test(key) || /sha256[:-]/.test(inner)));
   const size = findIn(part, (key, inner) => typeof inner === "number" && /bytes|size/.test(key));
   const url = findIn(part, (key, inner) => key === "url" && typeof inner === "string");
+  // The gateway writes `sha256:…;bytes=…` where the thing itself was.
+  const mark = /^(sha256:[0-9a-f]+);bytes=(\d+)$/.exec(text(digest) ?? "");
+  if (mark) return { kind: "media", what, digest: mark[1] ?? null, bytes: Number(mark[2]) };
   return { kind: "media", what, digest: text(digest) ?? text(url), bytes: typeof size === "number" ? size : null };
 }
 

@@ -31,6 +31,12 @@ function Span({ call, longest_ms }: { call: Call; longest_ms: number }) {
   );
 }
 
+function Tokens({ call }: { call: Call }) {
+  if (call.input_tokens === null && call.output_tokens === null) return <>–</>;
+  if (call.output_tokens === null) return <>{count(call.input_tokens)}<span class="quiet"> in</span></>;
+  return <>{count(call.input_tokens)}<span class="quiet"> → </span>{count(call.output_tokens)}</>;
+}
+
 function Cells({ call, longest_ms }: { call: Call; longest_ms: number }) {
   return (
     <>
@@ -51,10 +57,10 @@ function Cells({ call, longest_ms }: { call: Call; longest_ms: number }) {
         {durationText(call.duration_ms)}
       </td>
       <td class="c-tokens num">
-        {call.input_tokens === null && call.output_tokens === null ? "–" : <>{count(call.input_tokens)}<span class="quiet"> → </span>{count(call.output_tokens)}</>}
+        <Tokens call={call} />
       </td>
       <td class="c-rate num">{rate(call.tokens_per_second)}</td>
-      <td class="c-cost num">{call.cost_usd === null ? <span class="quiet">{call.output_tokens === null ? "–" : "unpriced"}</span> : usd(call.cost_usd)}</td>
+      <td class="c-cost num">{call.cost_usd === null ? <span class="quiet">{call.input_tokens === null ? "–" : "unpriced"}</span> : usd(call.cost_usd)}</td>
       <td class="c-id mono" title={call.request_id}>{shortId(call.request_id)}</td>
     </>
   );

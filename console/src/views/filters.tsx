@@ -30,7 +30,7 @@ function Choice({ name, label, all, value, options }: { name: string; label: str
     <label class="choice">
       <span class="offscreen">{label}</span>
       <select name={name} value={value ?? ""} class={value === null ? "" : "is-set"} onChange={(event) => changeQuery({ [name]: event.currentTarget.value || null })}>
-        <option value="">{all}</option>
+        <option value="">{value === null ? all : `Any ${all.toLowerCase()}`}</option>
         {options.map((option) => <option key={option.value} value={option.value}>{option.word}</option>)}
       </select>
     </label>
@@ -56,9 +56,9 @@ export function Filters({ query, search, calls }: { query: URLSearchParams; sear
         />
         <kbd class="kbd" aria-hidden="true">/</kbd>
       </label>
-      <Choice name="model" label="Model" all="any model" value={query.get("model")} options={models.map((model) => ({ value: model, word: model }))} />
-      <Choice name="outcome" label="Outcome" all="any outcome" value={query.get("outcome")} options={OUTCOMES.map(({ name }) => ({ value: name, word: name }))} />
-      <Choice name="status_class" label="Status" all="any status" value={query.get("status_class")} options={STATUS_CLASSES} />
+      <Choice name="model" label="Model" all="Model" value={query.get("model")} options={models.map((model) => ({ value: model, word: model }))} />
+      <Choice name="outcome" label="Outcome" all="Outcome" value={query.get("outcome")} options={OUTCOMES.map(({ name }) => ({ value: name, word: name }))} />
+      <Choice name="status_class" label="Status" all="Status" value={query.get("status_class")} options={STATUS_CLASSES} />
       {narrowed.map((name) => (
         <button type="button" key={name} class="button chip" title="Take this filter away" onClick={() => changeQuery({ [name]: null })}>
           {name === "key_id" ? "key" : "conversation"} <span class="mono">{shortId(query.get(name) ?? "")}</span>

@@ -11,8 +11,8 @@ type Golden = Omit<TileProps, "overview" | "isChosen" | "onChoose" | "window">;
 
 const NOTHING: Measure = { value: null, previous: null, series: [] };
 
-function line(label: string, values: (number | null)[], colour = "--series-1"): Line {
-  return { label, values, colour };
+function line(label: string, values: (number | null)[], colour = "--series-1", short = label): Line {
+  return { label, values, colour, short };
 }
 
 function quantileTile(id: string, name: string, of: Quantiles): Golden {
@@ -52,7 +52,7 @@ function goldenOf(overview: Overview): Golden[] {
       id: "errors", name: "Errors", value: percent(overview.error_rate.value), unit: overview.error_rate.value === null ? "" : "%",
       more: [["clients’ own", clients.value === null ? "–" : `${percent(clients.value)} %`]],
       change: changeInPoints(overview.error_rate.value, overview.error_rate.previous), better: "down",
-      lines: [line("errors", overview.error_rate.series, "--series-bad"), line("clients’ own", clients.series, "--series-2")],
+      lines: [line("errors", overview.error_rate.series, "--series-bad", "5xx"), line("clients’ own", clients.series, "--series-2", "4xx")],
       say: (value) => `${percent(value)} %`,
     },
     quantileTile("first-token", "First token", overview.first_token_ms),

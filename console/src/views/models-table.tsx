@@ -27,7 +27,7 @@ function Cell({ label, children, isNumber = true, title }: { label: string; chil
 }
 
 function Deployment({ row, model, isFirst, rows, kind, share }: { row: DeploymentRow; model: string; isFirst: boolean; rows: number; kind: string; share: number | null }) {
-  const slots = row.slots === null ? "–" : `${count(row.slots_busy ?? 0)} of ${count(row.slots)}`;
+  const slots = row.slots === null ? "–" : `${count(row.slots_busy ?? 0)}/${count(row.slots)}`;
   return (
     <tr class={isFirst ? "starts-model" : ""}>
       {isFirst && (
@@ -37,10 +37,9 @@ function Deployment({ row, model, isFirst, rows, kind, share }: { row: Deploymen
         </th>
       )}
       <td class="deployment" data-label="Deployment">
-        <span class="deployment-id" title={row.id}>{row.engine ?? row.provider}</span>
-        <span class="quiet deployment-model" title={row.upstream_model}>
-          {share === null ? "" : `${share} % · `}{row.upstream_model}
-        </span>
+        <span title={row.id}>{row.engine ?? row.provider}</span>
+        {row.upstream_model !== model && <span class="quiet" title={row.upstream_model}> {row.upstream_model}</span>}
+        {share !== null && <span class="quiet num"> {share} %</span>}
       </td>
       <Cell label="State" isNumber={false}>
         <Pill tone={DEPLOYMENT_TONES[row.state] ?? "quiet"} title={row.reason ?? undefined}>{row.state}</Pill>
@@ -54,9 +53,9 @@ function Deployment({ row, model, isFirst, rows, kind, share }: { row: Deploymen
       <Cell label="First token p95">{durationText(row.first_token_p95_ms)}</Cell>
       <Cell label="Latency p95">{durationText(row.latency_p95_ms)}</Cell>
       <Cell label="Tokens/s">{rate(row.output_tokens_per_second)}</Cell>
-      <Cell label="Slots busy">
+      <Cell label="Slots" title={row.slots === null ? "A provider's, not ours" : "Slots busy, and calls that wait for one"}>
         {slots}
-        {row.queued ? <span class="tone-warn"> +{count(row.queued)} queued</span> : null}
+        {row.queued ? <span class="tone-warn" title={`${count(row.queued)} waiting`}> +{count(row.queued)}</span> : null}
       </Cell>
       <Cell label="Memory">{bytes(row.resident_bytes)}</Cell>
       <Cell label="Cost" title={priceText(row.price)}>{costText(row)}</Cell>
@@ -69,35 +68,37 @@ export function ModelsTable({ models }: { models: ModelRow[] }) {
     return <p class="empty">No model is configured. An empty configuration serves the bundled one: see <code>pilothouse config explain</code>.</p>;
   }
   return (
-    <table class="table models" data-testid="models">
-      <thead>
-        <tr>
-          <th scope="col">Model</th>
-          <th scope="col">Deployment</th>
-          <th scope="col">State</th>
-          <th scope="col" class="num">Requests</th>
-          <th scope="col" class="num">Errors</th>
-          <th scope="col" class="num">First token <small>p95</small></th>
-          <th scope="col" class="num">Latency <small>p95</small></th>
-          <th scope="col" class="num">Tokens/s</th>
-          <th scope="col" class="num">Slots busy</th>
-          <th scope="col" class="num">Memory</th>
-          <th scope="col" class="num">Cost</th>
-        </tr>
-      </thead>
-      {models.map((model) => {
-        const weights = model.deployments.reduce((sum, row) => sum + row.weight, 0);
-        return (
-          <tbody key={model.model}>
-            {model.deployments.map((row, at) => (
-              <Deployment
-                key={row.id} row={row} model={model.model} kind={model.kind} isFirst={at === 0} rows={model.deployments.length}
-                share={model.deployments.length > 1 && weights > 0 ? Math.round((row.weight * 100) / weights) : null}
-              />
-            ))}
-          </tbody>
-        );
-      })}
-    </table>
+    <div class="wide-table">
+      <table class="table models" data-testid="models">
+        <thead>
+          <tr>
+            <th scope="col">Model</th>
+            <th scope="col">Deployment</th>
+            <th scope="col">State</th>
+            <th scope="col" class="num">Requests</th>
+            <th scope="col" class="num">Errors</th>
+            <th scope="col" class="num">First token <small>p95</small></th>
+            <th scope="col" class="num">Latency <small>p95</small></th>
+            <th scope="col" class="num">Tokens/s</th>
+            <th scope="col" class="num">Slots</th>
+            <th scope="col" class="num">Memory</th>
+            <th scope="col" class="num">Cost</th>
+          </tr>
+        </thead>
+        {models.map((model) => {
+          const weights = model.deployments.reduce((sum, row) => sum + row.weight, 0);
+          return (
+            <tbody key={model.model}>
+              {model.deployments.map((row, at) => (
+                <Deployment
+                  key={row.id} row={row} model={model.model} kind={model.kind} isFirst={at === 0} rows={model.deployments.length}
+                  share={model.deployments.length > 1 && weights > 0 ? Math.round((row.weight * 100) / weights) : null}
+                />
+              ))}
+            </tbody>
+          );
+        })}
+      </table>
+    </div>
   );
 }

@@ -113,7 +113,7 @@ export function Playground({ query }: { query: URLSearchParams }) {
         <div class="talk" aria-live="polite" aria-busy={chat.isStreaming}>
           {chat.exchanges.length === 0 && (
             <div class="talk-empty">
-              <p class="quiet">Nothing leaves this machine but what its provider is sent. Try one:</p>
+              <p class="quiet">Calls from here are on record like any other. Try one:</p>
               {IDEAS.map((idea) => <button type="button" key={idea} class="button" disabled={model === ""} onClick={() => send(idea)}>{idea}</button>)}
             </div>
           )}

@@ -24,7 +24,7 @@ export interface TileProps {
 const CHART_HEIGHT = 46;
 
 function highest(lines: Line[]): number | null {
-  const known = lines.flatMap((line) => line.values).filter((value) => value !== null);
+  const known = (lines[0]?.values ?? []).filter((value) => value !== null);
   return known.length > 0 ? Math.max(...known) : null;
 }
 
@@ -34,9 +34,10 @@ function footOf({ lines, say, overview }: TileProps, index: number | null): stri
     const at_ms = overview.series_start_ms + index * overview.series_step_ms;
     const values = lines.map((line) => {
       const value = line.values[index];
-      return value === null || value === undefined ? "–" : say(value);
+      const said = value === null || value === undefined ? "–" : say(value);
+      return lines.length > 1 ? `${line.short ?? line.label} ${said}` : said;
     });
-    return `${overview.window_s > 86_400 ? moment(at_ms, overview.now_ms) : clock(at_ms)}  ${values.join(" / ")}`;
+    return `${overview.window_s > 86_400 ? moment(at_ms, overview.now_ms) : clock(at_ms)}  ${values.join("  ")}`;
   }
   const most = highest(lines);
   return most === null ? "nothing in this window" : `up to ${say(most)}`;

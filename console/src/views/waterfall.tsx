@@ -22,7 +22,7 @@ export function barsOf(call: CallDetail): Bar[] {
   const first_ms = Math.min(call.first_token_ms, end_ms);
   bars.push({ name: call.is_stream ? "first token" : "answer", from_ms: queue_ms, to_ms: first_ms, kind: "wait" });
   const last_ms = Math.min(call.last_token_ms ?? first_ms, end_ms);
-  if (last_ms > first_ms) bars.push({ name: "generation", from_ms: first_ms, to_ms: last_ms, kind: "generate" });
+  if (last_ms > first_ms) bars.push({ name: call.is_stream ? "generation" : "rest of it", from_ms: first_ms, to_ms: last_ms, kind: "generate" });
   if (end_ms - last_ms > 0.05) bars.push({ name: "sending", from_ms: last_ms, to_ms: end_ms, kind: "rest" });
   return bars;
 }
@@ -71,7 +71,7 @@ export function Waterfall({ call }: { call: CallDetail }) {
       {attempts.length > 0 && (
         <>
           <h4>{attempts.length === 1 ? "Attempt" : `${attempts.length} attempts`}</h4>
-          <ol class="fall">{attempts.map((bar, at) => <Row key={`${at} ${bar.name}`} bar={bar} whole_ms={whole_ms} />)}</ol>
+          <ol class="fall fall-attempts">{attempts.map((bar, at) => <Row key={`${at} ${bar.name}`} bar={bar} whole_ms={whole_ms} />)}</ol>
         </>
       )}
     </section>

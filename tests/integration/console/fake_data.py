@@ -147,10 +147,7 @@ def request_body(call: Json) -> Json:
                     {"type": "text", "text": f"What does this chart say about berth 4?\n{XSS}"},
                     {
                         "type": "image_url",
-                        "image_url": {
-                            "digest": "sha256:" + "9f86d081" * 8,
-                            "bytes": 184_221,
-                        },
+                        "image_url": {"url": "sha256:" + "9f86d081" * 8 + ";bytes=184221"},
                     },
                 ],
             },
@@ -177,7 +174,7 @@ def request_body(call: Json) -> Json:
 def response_body(call: Json) -> Json | None:
     """What came out, in the shape of the plain answer."""
     if call["operation"] == "embeddings":
-        return {"object": "list", "data": {"count": 2, "dimensions": 384, "digest": "sha256:0b1c"}}
+        return {"object": "list", "count": 2, "dimensions": 384, "sha256": "0b1c" * 16}
     if call["output_tokens"] is None:
         return None
     words = (

@@ -48,7 +48,7 @@ def settings() -> str:
     for section in sections:
         title = f"## `{section.name}`"
         parts.append(
-            "\n\n".join([title, section.text, *struct_parts(section.structs, section.name, section.is_many)])
+            "\n\n".join([title, section.text, *struct_parts(section.structs, section.name, section.suffix)])
         )
     variables = [(f"`{variable}`", f"`gateway.{name}`") for name, variable in VARIABLES.items()]
     parts.append("## Environment variables\n\nA flag goes before its variable, a variable before the file.")
@@ -65,15 +65,15 @@ def environment() -> list[tuple[str, str]]:
     ]
 
 
-def struct_parts(structs: tuple[type[msgspec.Struct], ...], prefix: str, is_many: bool) -> Iterator[str]:  # noqa: FBT001 - as Field has it
+def struct_parts(structs: tuple[type[msgspec.Struct], ...], prefix: str, suffix: str) -> Iterator[str]:
     """Yields a table for each struct of a setting, then for those inside it, under their dotted names."""
     for struct in structs:
-        name = f"{prefix}.<name>" if is_many else prefix
+        name = prefix + suffix
         fields = list(fields_of(struct))
         rows = [(f"`{name}.{f.name}`", f.kind, f.default, f.text) for f in fields]
         yield table("setting", "type", "default", "meaning", rows=rows)
         for field in fields:
-            yield from struct_parts(field.structs, f"{name}.{field.name}", field.is_many)
+            yield from struct_parts(field.structs, f"{name}.{field.name}", field.suffix)
 
 
 # The command line
@@ -269,6 +269,18 @@ def metrics() -> str:
     return page("Metrics", intro, table("metric", "kind", "what", rows=rows))
 
 
+def http() -> str:
+    """Returns the page of every HTTP route."""
+    from reference_http import description, parts
+
+    described = description()
+    intro = (
+        f"{one_line(described['info']['description'])} The same as a page of the running server: `/docs`; as "
+        "OpenAPI: `/openapi.json`. Errors: [their shape and codes](errors.md)."
+    )
+    return page("HTTP", intro, *parts(described))
+
+
 def families(folder: Path) -> Iterator[tuple[str, str, str]]:
     """Yields name, kind and help of each metric family that the source makes."""
     for path in sorted(folder.rglob("*.py")):
@@ -289,6 +301,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "vendors.md": vendors,
     "models.md": models,
     "metrics.md": metrics,
+    "http.md": http,
 }
 
 

@@ -32,8 +32,8 @@ class Field:
     """The docstring under it, on one line."""
     structs: tuple[type[msgspec.Struct], ...]
     """The structs its type is made of."""
-    is_many: bool
-    """Whether the structs are items of a list or values of a mapping."""
+    suffix: str
+    """How one of the structs is named: `[]` in a list, `.<name>` in a mapping, nothing when alone."""
 
 
 def field_docstrings(cls: type) -> dict[str, str]:
@@ -66,12 +66,20 @@ def structs_in(annotation: Any) -> tuple[type[msgspec.Struct], ...]:
     return tuple(struct for argument in arguments for struct in structs_in(argument))
 
 
-def is_many(annotation: Any) -> bool:
-    """Says whether a type is a list or a mapping (or one of those, or nothing)."""
+def suffix_of(annotation: Any) -> str:
+    """Returns how an item of a list or mapping is named; nothing for other types."""
     origin = typing.get_origin(annotation)
     if origin in {Union, types.UnionType, Annotated}:
-        return any(is_many(argument) for argument in typing.get_args(annotation))
-    return origin in {dict, list, tuple}
+        return next((found for part in typing.get_args(annotation) if (found := suffix_of(part))), "")
+    if origin is dict:
+        return ".<name>"
+    return "[]" if origin in {list, tuple} else ""
+
+
+def kind_of(annotation: Any) -> str:
+    """Returns a type in few words."""
+    said = describe(annotation)
+    return {"a list": "list", "a block of settings": "block"}.get(said.split(" (", maxsplit=1)[0], said)
 
 
 def default_of(field: msgspec.structs.FieldInfo) -> str:
@@ -94,11 +102,11 @@ def fields_of(struct: type[msgspec.Struct]) -> Iterator[Field]:
         annotation = annotations[field.name]
         yield Field(
             name=field.encode_name,
-            kind=describe(annotation),
+            kind=kind_of(annotation),
             default=default_of(field),
             text=texts.get(field.name, ""),
             structs=structs_in(annotation),
-            is_many=is_many(annotation),
+            suffix=suffix_of(annotation),
         )
 
 

@@ -1,21 +1,25 @@
-"""Writes the code map of `ARCHITECTURE.md`: each module's path and the first line of its docstring.
+"""Writes the generated parts of `ARCHITECTURE.md`: the layers, and the code map from modules' docstrings.
 
-Refuses to know what a module does beyond that line. Invariant: the text outside the two markers is never
-touched, and a second run changes nothing.
+Refuses to know what a module does beyond its docstring's first line. Invariant: the text outside the markers
+is never touched, and a second run changes nothing.
 
-    code_map.py            write the map
-    code_map.py --check    say whether it is current; exit status 1 when not
+    code_map.py            write them
+    code_map.py --check    say whether they are current; exit status 1 when not
 """
 
 import ast
 import sys
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "pilothouse"
 PAGE = ROOT / "ARCHITECTURE.md"
-BEGIN = "<!-- code map: written by `make docs` from the modules' docstrings -->"
-END = "<!-- end of the code map -->"
+CODE_MAP = (
+    "<!-- code map: written by `make docs` from the modules' docstrings -->",
+    "<!-- end of the code map -->",
+)
+LAYERS = ("<!-- layers: written by `make docs` from pyproject.toml -->", "<!-- end of the layers -->")
 
 
 def first_line(path: Path) -> str:
@@ -42,30 +46,44 @@ def code_map(package: Path) -> str:
     return "\n".join([*parts, *(["", ""] if parts else []), *map(package_map, folders)])
 
 
-def with_map(page: str, written: str) -> str:
+def layers(project: str) -> str:
+    """Returns the layers that import-linter enforces, top first, as a code block."""
+    contracts = tomllib.loads(project)["tool"]["importlinter"]["contracts"]
+    listed = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    return "\n".join(["```", *listed, "```", ""])
+
+
+def put(page: str, markers: tuple[str, str], written: str) -> str:
     """Returns the page with what stands between the markers replaced.
 
     Raises:
-        ValueError: The page lacks a marker.
+        ValueError: The page lacks a marker, or has it twice.
     """
-    if page.count(BEGIN) != 1 or page.count(END) != 1:
-        raise ValueError(f"the page must hold each of these markers once:\n{BEGIN}\n{END}")
-    before, rest = page.split(BEGIN)
-    after = rest.split(END)[1]
-    return f"{before}{BEGIN}\n\n{written}\n{END}{after}"
+    begin, end = markers
+    if page.count(begin) != 1 or page.count(end) != 1:
+        raise ValueError(f"the page must hold each of these markers once:\n{begin}\n{end}")
+    before, rest = page.split(begin)
+    after = rest.split(end)[1]
+    return f"{before}{begin}\n\n{written}\n{end}{after}"
+
+
+def current(page: str) -> str:
+    """Returns the page as it should be."""
+    page = put(page, LAYERS, layers((ROOT / "pyproject.toml").read_text()))
+    return put(page, CODE_MAP, code_map(PACKAGE))
 
 
 def main(arguments: list[str]) -> int:
-    """Writes the map, or with `--check` compares it; returns the exit status."""
+    """Writes the parts, or with `--check` compares them; returns the exit status."""
     page = PAGE.read_text()
-    wanted = with_map(page, code_map(PACKAGE))
+    wanted = current(page)
     if page == wanted:
         return 0
     if "--check" in arguments:
-        print("The code map of ARCHITECTURE.md is not current: run `make docs`.")
+        print("ARCHITECTURE.md is not current: run `make docs`.")
         return 1
     PAGE.write_text(wanted)
-    print("Wrote the code map of ARCHITECTURE.md.")
+    print("Wrote ARCHITECTURE.md.")
     return 0
 
 

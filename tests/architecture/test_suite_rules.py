@@ -33,7 +33,7 @@ def run_suite(folder: Path, root: Path, *, ci: str, module: str = "") -> subproc
     (suite / "test_sample.py").write_text(SAMPLE)
     (suite / "test_module.py").write_text(module)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]
-    environment = {**os.environ, "PATH": str(folder), "CI": ci}
+    environment = {**os.environ, "PATH": str(folder), "CI": ci, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 

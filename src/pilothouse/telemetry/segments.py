@@ -35,6 +35,8 @@ __all__ = [
     "list_segments",
     "read_chunk",
     "remove_dead_spares",
+    "remove_lock",
+    "trim",
     "verify",
 ]
 
@@ -260,3 +262,15 @@ def _has_bytes_after(path: str, offset: int) -> bool:
             if block.strip(b"\0"):
                 return True
     return False
+
+
+def trim(path: str, used_bytes: int) -> None:
+    """Gives back the zeros behind the last frame of a segment that nobody writes any more."""
+    if not _has_bytes_after(path, used_bytes):
+        os.truncate(path, used_bytes)
+
+
+def remove_lock(folder: str, run: str) -> None:
+    """Removes what a dead run left beside its segments."""
+    for ending in ("lock", "spare"):
+        Path(f"{folder}/{run}.{ending}").unlink(missing_ok=True)

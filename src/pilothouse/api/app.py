@@ -14,6 +14,7 @@ from pilothouse.access.routes import pages as access_pages
 from pilothouse.access.routes import router as access_router
 from pilothouse.api import console, documents, errors
 from pilothouse.api.headers import BrowserHeaders
+from pilothouse.api.limits import BodyLimit
 
 MAX_BODY_BYTES = 1_048_576
 CONSOLE_FOLDER = Path(__file__).parent.parent / "console"
@@ -43,13 +44,13 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        max_body_size=MAX_BODY_BYTES,
     )
     app.state.desk = desk
     app.state.admin_socket = admin_socket
     app.state.allowed_hosts = tuple(allowed_hosts)
     app.state.console = console.load_console(console_folder)
     errors.install(app)
+    app.add_middleware(BodyLimit, most_bytes=MAX_BODY_BYTES)
     app.add_middleware(BrowserHeaders)
     for router in (access_router, access_pages, *routers, documents.router, console.router):
         app.include_router(router)

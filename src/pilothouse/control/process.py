@@ -1,0 +1,140 @@
+"""The control process from its foundation to its end: the record, the API on two sockets, the jobs.
+
+Refuses to know what any part does. Invariant: at the end the sockets are gone, the jobs' last tick is
+finished and the databases are closed.
+"""
+
+import asyncio
+import logging
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import uvicorn
+from fastapi import FastAPI
+
+from pilothouse.api.app import create_app
+from pilothouse.api.counters import Counters
+from pilothouse.api.metrics import Instruments
+from pilothouse.api.metrics import router as metrics_router
+from pilothouse.api.processes import router as processes_router
+from pilothouse.api.status import StatusReader
+from pilothouse.contracts.events import RequestCompleted
+from pilothouse.control.foundation import Foundation
+from pilothouse.control.ingest import IngestJob
+from pilothouse.control.settings import ControlSettings
+from pilothouse.control.sockets import listening
+from pilothouse.control.tail import Tail
+from pilothouse.store.analytics import Analytics
+from pilothouse.store.projector import Projector
+from pilothouse.worker import Job, Worker
+
+logger = logging.getLogger(__name__)
+
+PROJECTION_S = 0.2
+EXPIRY_S = 60.0
+JOBS_STOP_WITHIN_S = 10.0
+REQUESTS_STOP_WITHIN_S = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What runs until the end."""
+
+    app: FastAPI
+    tail: Tail[RequestCompleted]
+    ingest: IngestJob
+    worker: Worker
+
+
+def run(settings: ControlSettings, foundation: Foundation, *, now_ms: int) -> None:
+    """Serves until SIGTERM or SIGINT."""
+    home = foundation.home
+    analytics = Analytics.open(home.analytics, backups=home.backups, settings=settings.store, now_ms=now_ms)
+    with closing(analytics), assembled(settings, foundation, analytics, now_ms=now_ms) as parts:
+        with listening(home.control_socket, home.admin_socket) as sockets:
+            asyncio.run(_serve(parts, sockets))
+        if not parts.worker.stop(JOBS_STOP_WITHIN_S):
+            logger.warning("a job did not finish in time")
+        parts.ingest.note_use()
+    foundation.engine.dispose()
+
+
+@contextmanager
+def assembled(
+    settings: ControlSettings, foundation: Foundation, analytics: Analytics, *, now_ms: int
+) -> Iterator[Parts]:
+    """Puts the API and the jobs together; closes what it opened."""
+    home, desk = foundation.home, foundation.desk
+    retention_days = settings.journal.content_retention_days
+    projector = Projector(home.journal, analytics, content_retention_days=retention_days)
+    with closing(projector):
+        counters, tail = Counters(), Tail[RequestCompleted]()
+        ingest = IngestJob(projector, desk=desk, counters=counters, told=tail.give, now_ms=now_ms)
+        app = create_app(
+            desk=desk,
+            admin_socket=home.admin_socket,
+            allowed_hosts=_hosts(settings),
+            routers=(metrics_router, processes_router),
+        )
+        app.state.instruments = Instruments(
+            ingest=ingest,
+            status=StatusReader(home),
+            counters=counters,
+            without_key=settings.access.metrics_without_key,
+        )
+        worker = Worker(
+            [
+                Job("projector", ingest.tick, PROJECTION_S),
+                Job("expiry", lambda now: desk.forget_expired(now) < 0, EXPIRY_S),
+            ]
+        )
+        yield Parts(app, tail, ingest, worker)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but for signals, which are ours: its own way would end the process before it is tidied up."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves signals alone."""
+        yield
+
+
+async def _serve(parts: Parts, sockets: list[socket.socket]) -> None:
+    started = time.monotonic()
+    server = _Server(
+        uvicorn.Config(
+            parts.app,
+            loop="asyncio",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=REQUESTS_STOP_WITHIN_S,
+        )
+    )
+
+    def stop() -> None:
+        parts.tail.close()
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    parts.worker.start()
+    await server.serve(sockets=sockets)
+    logger.info("stopped serving", extra={"served_s": round(time.monotonic() - started, 1)})
+
+
+def _hosts(settings: ControlSettings) -> tuple[str, ...]:
+    own = urlsplit(settings.address).hostname
+    return (*settings.access.allowed_hosts, *((own,) if own else ()))

@@ -7,6 +7,8 @@ sent to the first; after a byte of an answer there is no second try.
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pilothouse.contracts.errors import (
     ApiError,
     InternalError,
@@ -36,17 +38,14 @@ ENGINE_POLL_S = 0.1
 """How often an engine that does not listen yet is tried."""
 
 
-class Answering:
+class Answering(msgspec.Struct, eq=False, weakref=False):
     """One call's way through its deployments; subclasses answer what comes back."""
 
-    __slots__ = ("_timer", "attempt_ms", "call", "exchange", "tried")
-
-    def __init__(self, call: Call) -> None:
-        self.call = call
-        self.exchange: Exchange | None = None
-        self._timer: TimerHandle | None = None
-        self.tried: set[str] | None = None
-        self.attempt_ms = 0.0
+    call: Call
+    exchange: Exchange | None = None
+    timer: "TimerHandle | None" = None
+    tried: set[str] | None = None
+    attempt_ms: float = 0.0
 
     def start(self, route: Route) -> None:
         """Sends the call to a deployment chosen by weight.
@@ -113,9 +112,9 @@ class Answering:
 
     def release(self) -> None:
         """Gives up what is under way upstream."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.cancel()
@@ -125,7 +124,7 @@ class Answering:
         call, target = self.call, self.call.target
         if target is None:
             return
-        duration = round(record.since_ms(call) - self.attempt_ms, 3)
+        duration = record.since_ms(call) - self.attempt_ms
         call.attempts += (
             Attempt(target.deployment, target.provider, status, error_code, self.attempt_ms, duration),
         )
@@ -161,11 +160,11 @@ class Answering:
         waited_s = perf_counter() - call.request.started_s
         if not target.is_engine or waited_s >= call.state.settings.deadlines.engine_start_s:
             return False
-        self._timer = call.state.loop.call_later(ENGINE_POLL_S, self._send_or_give_up, target)
+        self.timer = call.state.loop.call_later(ENGINE_POLL_S, self._send_or_give_up, target)
         return True
 
     def _send_or_give_up(self, target: Target) -> bool:
-        self._timer = None
+        self.timer = None
         try:
             self._send(target)
         except ApiError as error:

@@ -33,8 +33,8 @@ class Call(msgspec.Struct, kw_only=True, weakref=False):
     span_id: str
     parent_span_id: str | None
     trace_flags: str
-    headers: bytes
-    """Header lines of every answer to this call: ids, trace and date."""
+    names: bytes
+    """Header lines that say the request's id and trace, the same to the client and to the upstream."""
     purpose: str = "serve"
     # authenticate
     key: KeyRecord | None = None
@@ -67,3 +67,7 @@ class Call(msgspec.Struct, kw_only=True, weakref=False):
     response_bytes: int = 0
     # record
     is_ended: bool = False
+
+    def headers(self) -> bytes:
+        """Returns the header lines of every answer to this call."""
+        return self.names + self.state.clock.line

@@ -177,6 +177,8 @@ class ClientConnection(asyncio.Protocol):
         """Parses what came and hands on what is whole."""
         if self._is_deaf:
             return
+        if not self._has_head:
+            self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade:
@@ -190,10 +192,8 @@ class ClientConnection(asyncio.Protocol):
                         code="bad_http",
                     )
                 )
-        if self._is_within and not self._has_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > self._server.limits.head_bytes:
-                self._refuse(self._head_error())
+        if not self._has_head and self._head_bytes > self._server.limits.head_bytes and self._is_within:
+            self._refuse(self._head_error())
         if self._ready:
             if not self._is_busy:
                 self._next()
@@ -230,7 +230,6 @@ class ClientConnection(asyncio.Protocol):
         self._headers = {}
         self._body = []
         self._body_bytes = 0
-        self._head_bytes = 0
         self._is_within = True
         self._has_head = False
         if not self._is_busy:
@@ -255,7 +254,8 @@ class ClientConnection(asyncio.Protocol):
             return
         self._has_head = True
         limits, headers = self._server.limits, self._headers
-        if len(headers) > limits.headers or self._size_of_head() > limits.head_bytes:
+        is_long = self._head_bytes > limits.head_bytes and self._size_of_head() > limits.head_bytes
+        if is_long or len(headers) > limits.headers:
             self._refuse(self._head_error())
             return
         length = headers.get(b"content-length")
@@ -280,6 +280,8 @@ class ClientConnection(asyncio.Protocol):
         if self._is_deaf:
             return
         self._is_within = False
+        self._has_head = False
+        self._head_bytes = 0
         if self._upload is not None:
             upload, self._upload = self._upload, None
             self._keep_alive = self._parser.should_keep_alive()
@@ -300,9 +302,9 @@ class ClientConnection(asyncio.Protocol):
 
     def _await_body(self, length: int) -> None:
         self.deadline_tick = self._server.tick + self._server.body_ticks
-        if not self._is_busy and not self._ready:
-            request = self._request(b"", None)
-            self._upload = self._server.handler.open_upload(request, self)
+        handler = self._server.handler
+        if handler.is_upload(self._target, self._headers) and not self._is_busy and not self._ready:
+            self._upload = handler.open_upload(self._request(b"", None), self)
         if self._upload is not None:
             self._is_busy = True
             self.occupant = self._upload
@@ -310,7 +312,7 @@ class ClientConnection(asyncio.Protocol):
         elif length > self._server.limits.body_bytes:
             self._refuse(self._body_error())
             return
-        if self._headers.get(b"expect", b"").lower() == b"100-continue":
+        if b"expect" in self._headers and self._headers[b"expect"].lower() == b"100-continue":
             self._transport.write(CONTINUE)
 
     def _refuse(self, fault: ApiError) -> None:

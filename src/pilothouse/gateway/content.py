@@ -13,14 +13,13 @@ import msgspec
 from pilothouse.contracts.events import Content
 from pilothouse.gateway import wire
 
-MEDIA_MARKS = (b'"image_url"', b'"input_audio"', b'"file_data"')
 SMALLEST_MEDIA = 256
 """Texts shorter than this, in characters, are kept: they are names or addresses, not media."""
 
 
 def content_of(request: bytes | None, response: bytes | None, *, max_bytes: int) -> Content:
     """Returns a call's content as it is recorded."""
-    if request is not None and any(mark in request for mark in MEDIA_MARKS):
+    if request is not None and has_media(request):
         request = without_media(request)
     is_request_long = request is not None and len(request) > max_bytes
     is_response_long = response is not None and len(response) > max_bytes
@@ -34,6 +33,11 @@ def content_of(request: bytes | None, response: bytes | None, *, max_bytes: int)
         request_sha256=sha256(request).digest() if request is not None and is_request_long else None,
         response_sha256=sha256(response).digest() if response is not None and is_response_long else None,
     )
+
+
+def has_media(body: bytes) -> bool:
+    """Says whether a body may hold images, audio or files."""
+    return b'"image_url"' in body or b'"input_audio"' in body or b'"file_data"' in body
 
 
 def without_media(body: bytes) -> bytes:

@@ -63,7 +63,7 @@ class Target:
         self.upstream_model = deployment.upstream_model
         self.model_json = name_as_json(deployment.upstream_model)
         self.price = deployment.price
-        self.drops = tuple((name, name_as_json(name)) for name in provider.drops)
+        self.drops = provider.drops
         self.is_engine = deployment.engine is not None or address.socket_path is not None
         self.origin = origins(address)
         self.heads: dict[Operation, bytes] = openai.request_heads(

@@ -100,9 +100,8 @@ def ask_logprobs(body: bytes, member: bytes) -> bytes:
 def drop_members(body: bytes, names: Iterable[str]) -> bytes:
     """Returns a body without the members that an upstream refuses."""
     members = wire.decode_members(body)
-    for name in names:
-        members.pop(name, None)
-    return wire.encode(members)
+    present = [name for name in names if members.pop(name, None) is not None]
+    return wire.encode(members) if present else body
 
 
 def without_logprobs(body: bytes) -> bytes:

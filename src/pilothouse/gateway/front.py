@@ -55,14 +55,15 @@ class FrontDoor:
             catalogue.PATH: lambda request: (200, self._models(request)),
         }
 
+    def is_upload(self, target: bytes, headers: dict[bytes, bytes]) -> bool:
+        """Says whether a body is for control and large; calls are read whole first."""
+        if target.startswith(b"/v1/") or target.partition(b"?")[0] in self._local:
+            return False
+        length = headers.get(b"content-length")
+        return length is None or int(length) > STREAMED_BODY_BYTES
+
     def open_upload(self, request: Request, client: ClientConnection) -> Upload | None:
-        """Streams large bodies to control; calls are read whole first."""
-        path = request.path
-        if path.startswith(b"/v1/") or path in self._local:
-            return None
-        length = request.headers.get(b"content-length")
-        if length is not None and int(length) <= STREAMED_BODY_BYTES:
-            return None
+        """Begins to stream a large body to control."""
         try:
             self._require_own_page(request)
         except ApiError:

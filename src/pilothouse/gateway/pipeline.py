@@ -71,6 +71,5 @@ def _begin(state: GatewayState, client: ClientConnection, request: Request, oper
         span_id=span_id,
         parent_span_id=parent_span_id,
         trace_flags=flags,
-        headers=b"x-request-id: %b\r\ntraceparent: 00-%b-%b-%b\r\n%b"
-        % (request_id.encode(), trace_id.encode(), span_id.encode(), flags.encode(), state.clock.line),
+        names=f"x-request-id: {request_id}\r\ntraceparent: 00-{trace_id}-{span_id}-{flags}\r\n".encode(),
     )

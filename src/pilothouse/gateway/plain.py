@@ -11,48 +11,45 @@ from pilothouse.contracts.errors import JournalError
 from pilothouse.gateway import edits, record, wire
 from pilothouse.gateway.answers import whole
 from pilothouse.gateway.attempts import Answering, bad_answer
-from pilothouse.gateway.call import Call
 from pilothouse.gateway.content import embedding_summary
 from pilothouse.gateway.dialects import openai
 from pilothouse.gateway.figures import confidence_of, tokens_of
 from pilothouse.network.errors import BadResponseError, NetworkError
 from pilothouse.network.exchange import ResponseHead
 
+NULL_BYTES = len(b"null")
+
 
 class PlainAnswer(Answering):
     """Gathers the body, reads its figures, records, and sends it on."""
 
-    __slots__ = ("_head", "_parts", "_size")
-
-    def __init__(self, call: Call) -> None:
-        super().__init__(call)
-        self._head: ResponseHead | None = None
-        self._parts: list[bytes] = []
-        self._size = 0
+    head: ResponseHead | None = None
+    parts: list[bytes] = msgspec.field(default_factory=list)
+    size: int = 0
 
     def on_head(self, head: ResponseHead) -> None:
         """Keeps the head."""
-        self._head = head
+        self.head = head
         self.call.first_token_ms = record.since_ms(self.call)
 
     def on_body(self, data: bytes) -> None:
         """Keeps a piece of the body, up to the limit."""
-        self._parts.append(data)
-        self._size += len(data)
-        if self._size > self.call.state.max_answer_bytes:
+        self.parts.append(data)
+        self.size += len(data)
+        if self.size > self.call.state.max_answer_bytes:
             self.release()
             self.failed(BadResponseError("the answer is over the limit"))
 
     def on_end(self, error: NetworkError | None) -> None:
         """Answers."""
         self.exchange = None
-        head = self._head
+        head = self.head
         if error is not None or head is None:
             self.call.first_token_ms = None
             self.failed(error or BadResponseError("no head came"))
             return
-        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        self._parts = []
+        body = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
+        self.parts = []
         if head.status != HTTPStatus.OK:
             self._refused(head, body)
             return
@@ -77,7 +74,7 @@ class PlainAnswer(Answering):
         call.tokens = tokens_of(answer.usage)
         call.model_answered = answer.model
         call.finish_reasons = tuple([c.finish_reason for c in answer.choices if c.finish_reason is not None])
-        logprobs = [choice.logprobs for choice in answer.choices if choice.logprobs]
+        logprobs = [choice.logprobs for choice in answer.choices if len(choice.logprobs) > NULL_BYTES]
         if logprobs:
             call.confidence = confidence_of(logprobs)
             if call.wants_confidence:
@@ -103,7 +100,7 @@ class PlainAnswer(Answering):
             self.give_up(record.unrecorded(error))
             return
         call.client.complete(
-            whole(HTTPStatus.OK, body, extra=call.headers, will_close=call.client.will_close)
+            whole(HTTPStatus.OK, body, extra=call.headers(), will_close=call.client.will_close)
         )
 
     def _refused(self, head: ResponseHead, body: bytes) -> None:

@@ -11,15 +11,7 @@ from pilothouse.gateway.directory import Target
 def prepare(call: Call, target: Target) -> bytes:
     """Returns the whole request for one deployment."""
     body = _body(call, target)
-    return b"%b%d\r\nx-request-id: %b\r\ntraceparent: 00-%b-%b-%b\r\n\r\n%b" % (
-        target.heads[call.operation],
-        len(body),
-        call.request_id.encode(),
-        call.trace_id.encode(),
-        call.span_id.encode(),
-        call.trace_flags.encode(),
-        body,
-    )
+    return b"%b%d\r\n%b\r\n%b" % (target.heads[call.operation], len(body), call.names, body)
 
 
 def _body(call: Call, target: Target) -> bytes:
@@ -30,11 +22,10 @@ def _body(call: Call, target: Target) -> bytes:
         body = edits.canonical(body)  # two readers might see two models in it
     if target.upstream_model != asked.model:
         body = edits.replace_model(body, edits.name_as_json(asked.model), target.model_json)
-    dropped = [name for name, quoted in target.drops if quoted in body]
-    if call.wants_usage and "stream_options" not in dict(target.drops):
+    if call.wants_usage and "stream_options" not in target.drops:
         body = edits.ask_usage(body, asked.stream_options)
-    if call.wants_confidence and "logprobs" not in dict(target.drops):
+    if call.wants_confidence and "logprobs" not in target.drops:
         is_chat = call.operation == "chat"
         member = edits.ASK_CHAT_LOGPROBS if is_chat else edits.ASK_COMPLETION_LOGPROBS
         body = edits.ask_logprobs(body, member)
-    return edits.drop_members(body, dropped) if dropped else body
+    return edits.drop_members(body, target.drops) if target.drops else body

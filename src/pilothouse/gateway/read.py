@@ -115,17 +115,19 @@ def _conversation(call: Call, asked: CallRequest) -> str | None:
 
 
 def _hash_of_first_turns(call: Call, messages: list[msgspec.Raw]) -> str | None:
-    digest = blake2b(digest_size=16, key=call.state.pepper[:64])
-    digest.update((call.subject or "").encode())
+    """Hashes the messages up to the first that is not an instruction of the developer's."""
+    if not messages:
+        return None
+    digest = blake2b((call.subject or "").encode(), digest_size=16, key=call.state.pepper[:64])
     for message in messages:
         digest.update(message)
         try:
             role = wire.decode_role(message).role
         except msgspec.DecodeError:
-            role = None
+            break
         if role not in _FIRST_TURNS:
-            return digest.hexdigest()
-    return digest.hexdigest() if messages else None
+            break
+    return digest.hexdigest()
 
 
 def _label(text: str) -> str | None:

@@ -127,7 +127,7 @@ def end(
 def refuse(call: Call, error: ApiError, *, outcome: Outcome = "refused", message: str | None = None) -> None:
     """Ends a call with an error as its whole answer."""
     end_quietly(call, status=error.status, outcome=outcome, error=error, error_message=message)
-    call.client.complete(error_bytes(error, extra=call.headers, will_close=call.client.will_close))
+    call.client.complete(error_bytes(error, extra=call.headers(), will_close=call.client.will_close))
 
 
 def end_quietly(
@@ -161,8 +161,8 @@ def unrecorded(error: JournalError) -> ApiError:
 
 
 def since_ms(call: Call) -> float:
-    """Returns the milliseconds since the call was accepted, to the microsecond."""
-    return round((perf_counter() - call.request.started_s) * 1000, 3)
+    """Returns the milliseconds since the call was accepted."""
+    return (perf_counter() - call.request.started_s) * 1000
 
 
 def status_of(call: Call) -> int:

@@ -49,8 +49,11 @@ class Upload(Occupant, Protocol):
 class Handler(Protocol):
     """What requests are handed to."""
 
+    def is_upload(self, target: bytes, headers: dict[bytes, bytes]) -> bool:
+        """Says at the end of a request's head whether its body may be streamed to an upload."""
+
     def open_upload(self, request: Request, client: ClientConnection) -> Upload | None:
-        """Decides at the end of a request's head whether its body is to be streamed to an upload."""
+        """Begins such an upload, or declines."""
 
     def handle(self, request: Request, client: ClientConnection) -> None:
         """Takes a whole (or faulty) request; the answer is written to `client`, now or later."""

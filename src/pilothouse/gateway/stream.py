@@ -15,7 +15,6 @@ from pilothouse.gateway import record, wire
 from pilothouse.gateway.answers import STATUS_LINES, error_event
 from pilothouse.gateway.attempts import Answering, api_error, bad_answer
 from pilothouse.gateway.batch import BatchEdits, error_in, has_token, split_done
-from pilothouse.gateway.call import Call
 from pilothouse.gateway.dialects import openai
 from pilothouse.gateway.figures import confidence_of, tokens_of
 from pilothouse.gateway.fold import Fold
@@ -35,16 +34,12 @@ HEAD = STATUS_LINES[200] + (
 class StreamAnswer(Answering):
     """Passes events on, folds them for the record, and ends the stream."""
 
-    __slots__ = ("_buffer", "_edits", "_fold", "_is_begun", "_kept", "_kept_bytes")
-
-    def __init__(self, call: Call) -> None:
-        super().__init__(call)
-        self._buffer = EventBuffer()
-        self._fold = Fold(is_chat=call.operation == "chat")
-        self._edits: BatchEdits | None = None
-        self._kept: list[bytes] = []
-        self._kept_bytes = 0
-        self._is_begun = False
+    buffer: EventBuffer = msgspec.field(default_factory=EventBuffer)
+    edits: BatchEdits | None = None
+    kept: list[bytes] = msgspec.field(default_factory=list)
+    kept_bytes: int = 0
+    folded: Fold | None = None
+    is_begun: bool = False
 
     def on_head(self, head: ResponseHead) -> None:
         """Hands an answer that is no stream to those who can read it."""
@@ -60,10 +55,10 @@ class StreamAnswer(Answering):
         """Passes on the events that are whole."""
         if self.call.is_ended:
             return
-        batch = self._buffer.feed(data)
+        batch = self.buffer.feed(data)
         if batch:
             self._take(batch)
-        elif self._buffer.held_bytes > self.call.state.max_event_bytes:
+        elif self.buffer.held_bytes > self.call.state.max_event_bytes:
             self._upstream_ended(BadResponseError("an event is over the limit"))
 
     def on_end(self, error: NetworkError | None) -> None:
@@ -88,17 +83,17 @@ class StreamAnswer(Answering):
         if batch:
             if b'"error"' in batch and self._has_error(batch):
                 return
-            if self._edits is None and not self._learn(batch):
+            if self.edits is None and not self._learn(batch):
                 return
             self._keep(batch)
-            if not self._is_begun and not self._begin():
+            if not self.is_begun and not self._begin():
                 return
             now_ms = record.since_ms(call)
             call.last_token_ms = now_ms
             if call.first_token_ms is None and has_token(batch):
                 call.first_token_ms = now_ms
-            if self._edits is not None:
-                batch = self._edits.apply(batch)
+            if self.edits is not None:
+                batch = self.edits.apply(batch)
             call.response_bytes += len(batch)
         if is_done:
             self._finish(batch)
@@ -118,7 +113,7 @@ class StreamAnswer(Answering):
             self._upstream_ended(BadResponseError("an event is not a chunk"))
             return False
         call.model_answered = first.model
-        self._edits = BatchEdits(
+        self.edits = BatchEdits(
             answered=first.model,
             route=call.route,
             takes_usage=call.wants_usage,
@@ -135,21 +130,27 @@ class StreamAnswer(Answering):
             call.is_start_recorded = False
             self.give_up(record.unrecorded(error))
             return False
-        self._is_begun = True
+        self.is_begun = True
         call.state.streams += 1
-        call.client.begin(HEAD + call.headers)
+        call.client.begin(HEAD + call.headers())
         return True
 
     def _keep(self, batch: bytes) -> None:
-        self._kept.append(batch)
-        self._kept_bytes += len(batch)
-        if self._kept_bytes > FOLD_BYTES:
+        self.kept.append(batch)
+        self.kept_bytes += len(batch)
+        if self.kept_bytes > FOLD_BYTES:
             self._fold_kept()
 
     def _fold_kept(self) -> None:
-        kept, self._kept, self._kept_bytes = self._kept, [], 0
+        kept, self.kept, self.kept_bytes = self.kept, [], 0
         if kept:
-            self._fold.feed(payloads_of(kept[0] if len(kept) == 1 else b"".join(kept)))
+            self._fold().feed(payloads_of(kept[0] if len(kept) == 1 else b"".join(kept)))
+
+    def _fold(self) -> Fold:
+        """Returns the fold, made at its first use."""
+        if self.folded is None:
+            self.folded = Fold(is_chat=self.call.operation == "chat")
+        return self.folded
 
     def _has_error(self, batch: bytes) -> bool:
         """Ends the stream if the upstream says in an event that it cannot go on."""
@@ -166,13 +167,13 @@ class StreamAnswer(Answering):
         """Ends a stream whose upstream said nothing more, cleanly or not."""
         call = self.call
         assert call.target is not None
-        if not self._is_begun:
+        if not self.is_begun:
             self.release()
             self.failed(error or BadResponseError("the stream was empty"))
             return
-        if error is None and not self._buffer.held_bytes:
+        if error is None and not self.buffer.held_bytes:
             self._fold_kept()
-            if self._fold.is_whole:
+            if self._fold().is_whole:
                 self._finish(b"")
                 return
         error = error or TruncatedError("the stream ended before its end")
@@ -185,7 +186,7 @@ class StreamAnswer(Answering):
         """Ends a stream with an error: as its whole answer, or as its last event."""
         self.release()
         self.note_attempt(HTTPStatus.OK, error.code)
-        if not self._is_begun:
+        if not self.is_begun:
             self.give_up(error, message=message)
             return
         self._close_books()
@@ -198,7 +199,7 @@ class StreamAnswer(Answering):
     def _finish(self, batch: bytes) -> None:
         """Records the end and sends the last of the stream. The upstream may still close its side."""
         call = self.call
-        if not self._is_begun:
+        if not self.is_begun:
             self._upstream_ended(BadResponseError("the stream was empty"))
             return
         self.exchange = None
@@ -213,9 +214,9 @@ class StreamAnswer(Answering):
 
     def _close_books(self) -> None:
         """Takes the figures out of the fold."""
-        call, fold = self.call, self._fold
+        call, fold = self.call, self._fold()
         self._fold_kept()
-        if self._is_begun:
+        if self.is_begun:
             call.state.streams -= 1
         call.finish_reasons = fold.finish_reasons
         if wire.is_there(fold.usage):
@@ -230,9 +231,9 @@ class StreamAnswer(Answering):
     def _record(self, outcome: Outcome, *, error: ApiError | None = None, message: str | None = None) -> None:
         call = self.call
         kept = None
-        if call.policy.content != "none" and self._is_begun:
+        if call.policy.content != "none" and self.is_begun:
             model = call.route.name if call.route is not None else None
-            kept = self._fold.plain(model=model, with_logprobs=not call.wants_confidence)
+            kept = self._fold().plain(model=model, with_logprobs=not call.wants_confidence)
         record.end(
             call,
             status=record.status_of(call),

@@ -14,6 +14,7 @@ from pilothouse.network.exchange import Exchange, ResponseHead
 
 LAST_INTERIM_STATUS = 199
 SWITCHING_PROTOCOLS = 101
+FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 BODYLESS = frozenset((204, 304))
 
 
@@ -187,12 +188,16 @@ class UpstreamConnection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """Starts a head; a second one in the same exchange means a peer that cannot count."""
         self._headers = []
+        self._has_framing = False
         if self._ended:
             self._is_keep_alive = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keeps one header."""
-        self._headers.append((name.lower(), value))
+        name = name.lower()
+        if name in FRAMING:
+            self._has_framing = True
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Keeps the head, unless it is an interim one (1xx)."""
@@ -200,9 +205,8 @@ class UpstreamConnection(asyncio.Protocol):
         if self._ended or (status <= LAST_INTERIM_STATUS and status != SWITCHING_PROTOCOLS):
             return
         self._head = ResponseHead(status, self._headers)
-        self._has_framing = status in BODYLESS or any(
-            name in (b"content-length", b"transfer-encoding") for name, _ in self._headers
-        )
+        if status in BODYLESS:
+            self._has_framing = True
 
     def on_body(self, data: bytes) -> None:
         """Keeps a piece of the body until the whole read is parsed."""

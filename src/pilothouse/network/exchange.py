@@ -4,25 +4,23 @@ Refuses to know sockets: it is handed from the pool's queue to a connection. Inv
 exactly once for each exchange, unless its owner cancels it, and then never.
 """
 
+from asyncio import ReadTransport
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from pilothouse.network.errors import NetworkError, Phase
 from pilothouse.network.settings import Deadlines
 
 if TYPE_CHECKING:
-    from asyncio import ReadTransport
-
     from pilothouse.network.connection import UpstreamConnection
 
 
-class ResponseHead:
+class ResponseHead(msgspec.Struct, eq=False, weakref=False):
     """The status and headers of an answer; header names are lower case."""
 
-    __slots__ = ("headers", "status")
-
-    def __init__(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        self.status = status
-        self.headers = headers
+    status: int
+    headers: list[tuple[bytes, bytes]]
 
     def get(self, name: bytes) -> bytes | None:
         """Returns the first value of the header `name` (lower case)."""
@@ -45,48 +43,24 @@ class Receiver(Protocol):
         """Hears that the answer is whole (`None`), or why it never will be."""
 
 
-class Exchange:
+class Exchange(msgspec.Struct, eq=False, weakref=False):
     """One request and the state of its answer."""
 
-    __slots__ = (
-        "connection",
-        "deadline_at",
-        "deadlines",
-        "is_done",
-        "is_head_request",
-        "is_heard",
-        "is_repeatable",
-        "phase",
-        "receiver",
-        "request",
-        "source",
-        "tail",
-    )
-
-    def __init__(
-        self,
-        request: bytes,
-        receiver: Receiver,
-        deadlines: Deadlines,
-        *,
-        is_repeatable: bool = True,
-        is_head_request: bool = False,
-    ) -> None:
-        self.request = request
-        self.tail: list[bytes] = []
-        """Parts of a streamed request body that came before there was a connection."""
-        self.receiver = receiver
-        self.deadlines = deadlines
-        self.is_repeatable = is_repeatable
-        self.is_head_request = is_head_request
-        self.source: ReadTransport | None = None
-        """Where a streamed request body comes from: paused while the upstream reads too slowly."""
-        self.connection: UpstreamConnection | None = None
-        self.phase: Phase = "wait"
-        self.deadline_at = 0.0
-        self.is_heard = False
-        """A byte came since the last sweep."""
-        self.is_done = False
+    request: bytes
+    receiver: Receiver
+    deadlines: Deadlines
+    is_repeatable: bool = True
+    is_head_request: bool = False
+    tail: list[bytes] = []
+    """Parts of a streamed request body that came before there was a connection."""
+    source: ReadTransport | None = None
+    """Where a streamed request body comes from: paused while the upstream reads too slowly."""
+    connection: "UpstreamConnection | None" = None
+    phase: Phase = "wait"
+    deadline_at: float = 0.0
+    is_heard: bool = False
+    """A byte came since the last sweep."""
+    is_done: bool = False
 
     def feed(self, data: bytes) -> None:
         """Sends more of a streamed request body."""

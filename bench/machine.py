@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import processes
+from bench import interpreter, processes
 
 LOAD_WORTH_A_WARNING = 1.0
 
@@ -51,7 +51,7 @@ def describe(now: datetime | None = None) -> Machine:
         memory_gb=processes.memory_gb(),
         kernel=platform.release().partition("-")[0],
         system=_field("/etc/os-release", "PRETTY_NAME", "=").strip('"') or "Linux",
-        python=platform.python_version(),
+        python=interpreter.version(interpreter.fastest()),
         load_average=os.getloadavg()[0],
     )
 

@@ -9,13 +9,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
 
-from bench import processes
+from bench import interpreter, processes
 
 
 class PeerUnavailableError(Exception):
@@ -128,13 +127,13 @@ def launch(
 def install_with_pip(environment: Path, *requirements: str) -> None:
     """Makes a virtual environment in `environment` with `requirements`, once."""
     marker = environment / "installed.txt"
-    wanted = "\n".join(requirements)
+    wanted = "\n".join((*requirements, f"# {interpreter.fastest()}"))
     if marker.exists() and marker.read_text() == wanted:
         return
     shutil.rmtree(environment, ignore_errors=True)
     environment.parent.mkdir(parents=True, exist_ok=True)
     try:
-        subprocess.run([sys.executable, "-m", "venv", environment], check=True, capture_output=True)
+        subprocess.run([interpreter.fastest(), "-m", "venv", environment], check=True, capture_output=True)
         subprocess.run(
             [environment / "bin/python", "-m", "pip", "install", "--quiet", *requirements],
             check=True,
@@ -143,5 +142,5 @@ def install_with_pip(environment: Path, *requirements: str) -> None:
         )
     except (subprocess.SubprocessError, OSError) as problem:
         shutil.rmtree(environment, ignore_errors=True)
-        raise PeerUnavailableError(f"pip could not install {wanted}: {problem}") from problem
+        raise PeerUnavailableError(f"pip could not install {requirements}: {problem}") from problem
     marker.write_text(wanted)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import processes
+from bench import interpreter, processes
 from bench.peer import PeerUnavailableError, Place, Running, free_port, launch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,16 +44,16 @@ class Pilothouse:
     is_control_stopped = True
 
     def install(self, environment: Path) -> str:
-        """Nothing to install: this is the checkout."""
-        del environment
-        return version()
+        """Makes an environment of the fastest Python here, with the checkout's own packages."""
+        return f"{version()}, Python {interpreter.version(str(interpreter.share_packages(environment)))}"
 
     def start(self, place: Place) -> Running:
         """Starts `up`, makes a key, and puts the gateway on its core."""
         port, home = free_port(), place.scratch / "home"
         configuration = place.scratch / "pilothouse.yaml"
         configuration.write_text(CONFIGURATION.format(upstream=place.upstream_port))
-        command = [sys.executable, "-m", "pilothouse", "up", "--home", str(home)]
+        python = str(place.environment / "bin/python")
+        command = [python, "-m", "pilothouse", "up", "--home", str(home)]
         process, log = launch(
             place,
             *command,
@@ -90,9 +90,8 @@ class PilothouseGateway:
     does = "one gateway process alone, with everything on: for profiling"
 
     def install(self, environment: Path) -> str:
-        """Nothing to install: this is the checkout."""
-        del environment
-        return version()
+        """Makes an environment of the fastest Python here, with the checkout's own packages."""
+        return f"{version()}, Python {interpreter.version(str(interpreter.share_packages(environment)))}"
 
     def start(self, place: Place) -> Running:
         """Makes a home, publishes a snapshot with one key, and starts the gateway on an inherited socket."""
@@ -116,7 +115,7 @@ class PilothouseGateway:
         )
         process, log = launch(
             place,
-            *(sys.executable, "-m", "pilothouse.gateway"),
+            *(str(place.environment / "bin/python"), "-m", "pilothouse.gateway"),
             stdin=msgspec.json.encode(settings),
             pass_fds=(listening.fileno(),),
         )

@@ -32,12 +32,18 @@ def build() -> typer.Typer:
     return app
 
 
+def _version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it so
+    if wanted:
+        typer.echo(f"pilothouse {__version__}")
+        raise typer.Exit
+
+
 def _root(
     *,
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and end.", is_eager=True)
+        bool,
+        typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_version),
     ] = False,
 ) -> None:
-    if version:
-        typer.echo(f"pilothouse {__version__}")
-        raise typer.Exit
+    """Does nothing by itself: the commands do."""
+    del version

@@ -18,6 +18,7 @@ from reference_structs import fields_of, one_line, struct_table, structs_in, sub
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "reference"
+METRIC_KINDS = ("counter", "gauge", "histogram")
 NOTE = "<!-- Written by `make docs` from the code: change the code, not this page. -->"
 
 
@@ -285,10 +286,12 @@ def families(folder: Path) -> Iterator[tuple[str, str, str]]:
     """Yields name, kind and help of each metric family that the source makes."""
     for path in sorted(folder.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "Family":
-                texts = [a.value for a in node.args if isinstance(a, ast.Constant)]
-                if len(texts) >= 3:  # noqa: PLR2004 - name, kind, help
-                    yield str(texts[0]), str(texts[1]), str(texts[2])
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func).split(".")[-1].strip("_").lower()
+                texts = [str(a.value) for a in node.args if isinstance(a, ast.Constant)]
+                if called in {"family", *METRIC_KINDS} and texts and texts[0].startswith("pilothouse_"):
+                    kind = called if called in METRIC_KINDS else texts[1]
+                    yield texts[0], kind, texts[-1]
 
 
 PAGES: dict[str, Callable[[], str]] = {

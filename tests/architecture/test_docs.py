@@ -23,6 +23,8 @@ from pilothouse.contracts.errors import ConfigurationError
 
 README_LINES = 150
 PAGES_AT_THE_TOP = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
+NO_METRICS = {"pilothouse_session"}
+"""Names of another kind: the session cookie."""
 FENCE = re.compile(r"^```(\S*)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -195,6 +197,15 @@ def test_the_layers_and_the_code_map_are_current() -> None:
 def test_the_reference_is_current() -> None:
     """`make docs` would change nothing in docs/reference."""
     assert list(reference.stale(reference.FOLDER)) == []
+
+
+def test_every_metric_is_in_the_reference(trees: dict[str, ast.Module], root: Path) -> None:
+    """Each name that looks like a metric's, anywhere in the source, stands on the page."""
+    page = (root / "docs" / "reference" / "metrics.md").read_text()
+    texts = [n.value for tree in trees.values() for n in ast.walk(tree) if isinstance(n, ast.Constant)]
+    looks = re.compile(r"pilothouse_[a-z0-9_]+")
+    names = {text for text in texts if isinstance(text, str) and looks.fullmatch(text)}
+    assert {name for name in names - NO_METRICS if f"`{name}`" not in page} == set()
 
 
 def test_every_setting_says_what_it_does() -> None:

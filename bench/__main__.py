@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -192,6 +193,7 @@ def measure(chosen: argparse.Namespace, console: Console) -> Run:
 def main() -> None:
     """Runs the bench, prints the table and writes the files."""
     chosen = options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that no peer is left behind
     console = Console(width=max(180, Console().width))
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed: apt-get install wrk")

@@ -43,11 +43,11 @@ function Cells({ call, longest_ms }: { call: Call; longest_ms: number }) {
       <td class="c-time num" title={fullMoment(call.at_ms)}>{moment(call.at_ms, Date.now())}</td>
       <td class="c-status num">
         <Dot tone={toneOf(call)} />
-        {call.status}
+        {call.status}{" "}
         <span class="quiet c-outcome">{call.outcome === "completed" ? "" : call.outcome}</span>
       </td>
       <td class="c-model" title={call.error_message ?? call.model ?? ""}>
-        {call.model ?? "no model"}
+        {call.model ?? "no model"}{" "}
         <span class="quiet">{call.error_code ?? operationOf(call)}</span>
       </td>
       <td class="c-key" title={call.key_id ?? ""}>{call.key_name ?? call.key_id ?? "no key"}</td>

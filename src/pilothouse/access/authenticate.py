@@ -14,7 +14,7 @@ from pilothouse.access.desk import Desk
 from pilothouse.access.keys import LOCAL_CALLER, Caller
 from pilothouse.access.origins import require_own_page
 from pilothouse.access.roles import require
-from pilothouse.contracts.errors import AuthenticationError
+from pilothouse.contracts.errors import AuthenticationError, PermissionDeniedError
 from pilothouse.contracts.snapshot import Role
 
 COOKIE = "pilothouse_session"
@@ -79,6 +79,15 @@ def find_caller(request: Request, desk: DeskHere, now: Now) -> Caller:
     if text is None:
         raise AuthenticationError(_MISSING, hint=_MISSING_HINT, code="missing_api_key")
     return desk.identify(text, now)
+
+
+def is_allowed(request: Request) -> bool:
+    """Says whether the caller of a request that lasts may still read: keys end while tails are open."""
+    try:
+        require(find_caller(request, desk_of(request), read_clock()).role, "viewer")
+    except (AuthenticationError, PermissionDeniedError):
+        return False
+    return True
 
 
 def session_text(request: Request) -> str | None:

@@ -145,6 +145,11 @@ class Desk:
         with self._engine.connect() as connection:
             return repository.list_keys(connection)
 
+    def names(self) -> dict[str, str]:
+        """Returns the name of each key and session, by the id that the record of calls has."""
+        with self._engine.connect() as connection:
+            return {ROOT_KEY_ID: "root"} | repository.names(connection)
+
     def revoke_key(self, caller: Caller, key_id: str, *, now_ms: int) -> Key:
         """Ends a key and the sessions opened with it. A second time changes nothing.
 

@@ -7,7 +7,7 @@ so that two requests at once cannot both have it.
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, union_all, update
 
 from pilothouse.access.keys import Key, Session, SigninLink
 from pilothouse.contracts.snapshot import RecordPolicy
@@ -61,6 +61,12 @@ def is_rotated(connection: Connection, key_id: str) -> bool:
     """Says whether another key was made in this one's place."""
     query = select(api_keys.c.id).where(api_keys.c.rotated_from == key_id)
     return connection.execute(query).first() is not None
+
+
+def names(connection: Connection) -> dict[str, str]:
+    """Returns the name of each key and session that is kept, by id."""
+    found = union_all(select(api_keys.c.id, api_keys.c.name), select(sessions.c.id, sessions.c.name))
+    return {row.id: row.name for row in connection.execute(found)}
 
 
 def note_use(connection: Connection, last_used_at_ms: dict[str, int]) -> None:

@@ -6,9 +6,10 @@ Refuses to know what any route does. Invariant: the console's route is the last 
 from collections.abc import Sequence
 from pathlib import Path
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 
 from pilothouse import __version__
+from pilothouse.access.authenticate import Needs
 from pilothouse.access.desk import Desk
 from pilothouse.access.routes import pages as access_pages
 from pilothouse.access.routes import router as access_router
@@ -25,6 +26,7 @@ def create_app(
     desk: Desk,
     admin_socket: str,
     allowed_hosts: Sequence[str],
+    readable: Sequence[APIRouter],
     routers: Sequence[APIRouter],
     console_folder: Path = CONSOLE_FOLDER,
 ) -> FastAPI:
@@ -34,7 +36,8 @@ def create_app(
         desk: Who may.
         admin_socket: The path of the socket whose callers are the home's owner.
         allowed_hosts: Host names that browsers may use, besides loopback names and addresses in figures.
-        routers: Further packages' routes; what they need is put into `app.state` by the caller.
+        readable: Routes for everybody with a key or session; what they need is put into `app.state`.
+        routers: Further routes, which see to it themselves who may use them.
         console_folder: Where the console's files are.
     """
     app = FastAPI(
@@ -52,6 +55,8 @@ def create_app(
     errors.install(app)
     app.add_middleware(BodyLimit, most_bytes=MAX_BODY_BYTES)
     app.add_middleware(BrowserHeaders)
+    for router in readable:
+        app.include_router(router, dependencies=[Depends(Needs("viewer"))])
     for router in (access_router, access_pages, *routers, documents.router, console.router):
         app.include_router(router)
     return app

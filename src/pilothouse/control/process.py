@@ -17,6 +17,9 @@ from urllib.parse import urlsplit
 import uvicorn
 from fastapi import FastAPI
 
+from pilothouse.access.authenticate import is_allowed
+from pilothouse.analytics.routes import Record
+from pilothouse.analytics.routes import router as analytics_router
 from pilothouse.api.app import create_app
 from pilothouse.api.counters import Counters
 from pilothouse.api.metrics import Instruments
@@ -26,11 +29,13 @@ from pilothouse.api.status import StatusReader
 from pilothouse.contracts.events import RequestCompleted
 from pilothouse.control.foundation import Foundation
 from pilothouse.control.ingest import IngestJob
+from pilothouse.control.serving import ServingNow
 from pilothouse.control.settings import ControlSettings
 from pilothouse.control.sockets import listening
 from pilothouse.control.tail import Tail
 from pilothouse.store.analytics import Analytics
 from pilothouse.store.projector import Projector
+from pilothouse.telemetry.keyring import Keyring
 from pilothouse.worker import Job, Worker
 
 logger = logging.getLogger(__name__)
@@ -73,19 +78,25 @@ def assembled(
     retention_days = settings.journal.content_retention_days
     projector = Projector(home.journal, analytics, content_retention_days=retention_days)
     with closing(projector):
-        counters, tail = Counters(), Tail[RequestCompleted]()
+        counters, tail, status = Counters(), Tail[RequestCompleted](), StatusReader(home)
         ingest = IngestJob(projector, desk=desk, counters=counters, told=tail.give, now_ms=now_ms)
         app = create_app(
             desk=desk,
             admin_socket=home.admin_socket,
             allowed_hosts=_hosts(settings),
+            readable=(analytics_router,),
             routers=(metrics_router, processes_router),
         )
         app.state.instruments = Instruments(
-            ingest=ingest,
-            status=StatusReader(home),
-            counters=counters,
-            without_key=settings.access.metrics_without_key,
+            ingest=ingest, status=status, counters=counters, without_key=settings.access.metrics_without_key
+        )
+        app.state.record = Record(
+            analytics=analytics,
+            keyring=Keyring(home.keyring, home.master_key),
+            key_names=desk.names,
+            serving=ServingNow(foundation.publisher.catalogue, status, ingest),
+            tail=tail,
+            is_allowed=is_allowed,
         )
         worker = Worker(
             [

@@ -6,8 +6,8 @@ holds up the projector or another watcher.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Generic, TypeVar
 
 MOST_WAITING = 1000
@@ -57,18 +57,18 @@ class Tail(Generic[Item]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
 
-    def watch(self) -> Watcher[Item]:
-        """Returns a new watcher, which is given everything from now on. Called on the event loop."""
+    @contextmanager
+    def watch(self) -> Iterator[Watcher[Item]]:
+        """Gives a new watcher, which gets everything until it is left. Called on the event loop."""
         self._loop = asyncio.get_running_loop()
         watcher = Watcher[Item]()
         if self._is_closed:
             watcher.close()
         self._watchers.add(watcher)
-        return watcher
-
-    def leave(self, watcher: Watcher[Item]) -> None:
-        """Forgets a watcher."""
-        self._watchers.discard(watcher)
+        try:
+            yield watcher
+        finally:
+            self._watchers.discard(watcher)
 
     @property
     def is_watched(self) -> bool:

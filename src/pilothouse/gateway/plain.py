@@ -3,13 +3,11 @@
 Refuses to know streams. Invariant: the record is written before the answer, and without it none leaves.
 """
 
-from http import HTTPStatus
-
 import msgspec
 
 from pilothouse.contracts.errors import JournalError
 from pilothouse.gateway import edits, record, wire
-from pilothouse.gateway.answers import whole
+from pilothouse.gateway.answers import OK, whole
 from pilothouse.gateway.attempts import Answering, bad_answer
 from pilothouse.gateway.content import embedding_summary
 from pilothouse.gateway.dialects import openai
@@ -50,7 +48,7 @@ class PlainAnswer(Answering):
             return
         body = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
         self.parts = []
-        if head.status != HTTPStatus.OK:
+        if head.status != OK:
             self._refused(head, body)
             return
         try:
@@ -92,16 +90,14 @@ class PlainAnswer(Answering):
 
     def _answer(self, body: bytes, kept: bytes) -> None:
         call = self.call
-        self.note_attempt(HTTPStatus.OK)
+        self.note_attempt(OK)
         call.response_bytes = len(body)
         try:
-            record.end(call, status=HTTPStatus.OK, outcome="completed", response=kept)
+            record.end(call, status=OK, outcome="completed", response=kept)
         except JournalError as error:
             self.give_up(record.unrecorded(error))
             return
-        call.client.complete(
-            whole(HTTPStatus.OK, body, extra=call.headers(), will_close=call.client.will_close)
-        )
+        call.client.complete(whole(OK, body, extra=call.headers(), will_close=call.client.will_close))
 
     def _refused(self, head: ResponseHead, body: bytes) -> None:
         """Answers an upstream's refusal in our shape."""

@@ -5,7 +5,6 @@ hash: the subject and the conversation are pseudonyms.
 """
 
 import hmac
-from hashlib import blake2b
 
 import msgspec
 
@@ -118,16 +117,16 @@ def _hash_of_first_turns(call: Call, messages: list[msgspec.Raw]) -> str | None:
     """Hashes the messages up to the first that is not an instruction of the developer's."""
     if not messages:
         return None
-    digest = blake2b((call.subject or "").encode(), digest_size=16, key=call.state.pepper[:64])
+    hashed = [b"conversation\0", (call.subject or "").encode(), b"\0"]
     for message in messages:
-        digest.update(message)
+        hashed.append(message)
         try:
             role = wire.decode_role(message).role
         except msgspec.DecodeError:
             break
         if role not in _FIRST_TURNS:
             break
-    return digest.hexdigest()
+    return hmac.digest(call.state.pepper, b"".join(hashed), "sha256")[:16].hex()
 
 
 def _label(text: str) -> str | None:

@@ -5,12 +5,11 @@ be recorded, its answer does not leave.
 """
 
 import logging
-from http import HTTPStatus
 from time import perf_counter
 
 from pilothouse.contracts.errors import ApiError, JournalError, UnavailableError
 from pilothouse.contracts.events import Content, Outcome, RequestCompleted, RequestStarted
-from pilothouse.gateway.answers import error_bytes
+from pilothouse.gateway.answers import OK, error_bytes
 from pilothouse.gateway.call import Call
 from pilothouse.gateway.content import content_of
 from pilothouse.gateway.figures import cost_usd
@@ -167,7 +166,7 @@ def since_ms(call: Call) -> float:
 
 def status_of(call: Call) -> int:
     """Returns the status that the client of a cancelled call was given."""
-    return HTTPStatus.OK if call.is_start_recorded else CLIENT_CLOSED
+    return OK if call.is_start_recorded else CLIENT_CLOSED
 
 
 def _content(call: Call, request: bytes | None, response: bytes | None) -> Content | None:

@@ -5,14 +5,12 @@ first of them, after the start is on record; `[DONE]` leaves after the end is. R
 edited. Invariant: a stream that was cut ends in an error event, never in `[DONE]`.
 """
 
-from http import HTTPStatus
-
 import msgspec
 
 from pilothouse.contracts.errors import ApiError, JournalError
 from pilothouse.contracts.events import Outcome
 from pilothouse.gateway import record, wire
-from pilothouse.gateway.answers import STATUS_LINES, error_event
+from pilothouse.gateway.answers import OK, STATUS_LINES, error_event
 from pilothouse.gateway.attempts import Answering, api_error, bad_answer
 from pilothouse.gateway.batch import BatchEdits, error_in, has_token, split_done
 from pilothouse.gateway.dialects import openai
@@ -43,9 +41,9 @@ class StreamAnswer(Answering):
 
     def on_head(self, head: ResponseHead) -> None:
         """Hands an answer that is no stream to those who can read it."""
-        if head.status == HTTPStatus.OK and (head.get(b"content-type") or b"").startswith(EVENT_STREAM):
+        if head.status == OK and (head.get(b"content-type") or b"").startswith(EVENT_STREAM):
             return
-        if head.status == HTTPStatus.OK:
+        if head.status == OK:
             self.call.is_stream = False
         plain = PlainAnswer(self.call)
         plain.adopt(self)
@@ -185,7 +183,7 @@ class StreamAnswer(Answering):
     def _broken(self, error: ApiError, *, message: str | None = None) -> None:
         """Ends a stream with an error: as its whole answer, or as its last event."""
         self.release()
-        self.note_attempt(HTTPStatus.OK, error.code)
+        self.note_attempt(OK, error.code)
         if not self.is_begun:
             self.give_up(error, message=message)
             return
@@ -203,7 +201,7 @@ class StreamAnswer(Answering):
             self._upstream_ended(BadResponseError("the stream was empty"))
             return
         self.exchange = None
-        self.note_attempt(HTTPStatus.OK)
+        self.note_attempt(OK)
         self._close_books()
         try:
             self._record("completed")

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import msgspec
 
-__all__ = ["EngineSettings"]
+from pilothouse.contracts.snapshot import EngineSpec
+
+__all__ = ["EngineProcess", "EngineSettings"]
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
@@ -36,3 +38,12 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Memory for prompts that were pushed out of the key-value cache and may come back, in MiB."""
     log_level: Annotated[int, msgspec.Meta(ge=0, le=5)] = 2
     """How much an engine writes to its log: 0 nothing, 1 errors, 2 warnings, 3 informs, 5 debugs."""
+
+
+class EngineProcess(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What an engine process reads on its stdin."""
+
+    spec: EngineSpec
+    """What to run."""
+    settings: EngineSettings
+    """How to run it."""

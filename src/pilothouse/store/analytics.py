@@ -10,13 +10,15 @@ newest schema; a newer one is refused, never touched.
 import re
 import shutil
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
 import duckdb
 
-from pilothouse.contracts.errors import ConfigurationError
+from pilothouse.contracts.errors import ConfigurationError, UnavailableError
 from pilothouse.store.schema import CONTENT_SCHEMA, MIGRATIONS
 from pilothouse.store.settings import StoreSettings
 
@@ -85,6 +87,32 @@ class Analytics:
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Returns a connection of its own for the calling thread; the caller closes it."""
         return self._connection.cursor()
+
+    @contextmanager
+    def reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Gives a connection on which every question is given up after the settings' time.
+
+        Raises:
+            UnavailableError: a question took too long, or more memory than is allowed.
+        """
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute(f"SET SESSION max_execution_time = {int(self._settings.query_timeout_s * 1000)}")
+            yield cursor
+        except duckdb.InterruptException as error:
+            raise UnavailableError(
+                f"the question to the record took over {self._settings.query_timeout_s:g} s and was given up",
+                hint="ask about a shorter time, or raise analytics.query_timeout_s",
+                code="query_timeout",
+            ) from error
+        except duckdb.OutOfMemoryException as error:
+            raise UnavailableError(
+                "the question to the record needs more memory than it may take",
+                hint="ask about a shorter time, or raise analytics.memory_mb",
+                code="query_too_large",
+            ) from error
+        finally:
+            cursor.close()
 
     def days(self) -> list[str]:
         """Returns the days that have a content file, oldest first."""
@@ -195,6 +223,7 @@ def _confine(connection: duckdb.DuckDBPyConnection, folder: str) -> None:
     connection.execute(f"SET temp_directory = '{quoted}/spill'")
     connection.execute(f"SET allowed_directories = ['{quoted}', '{folder.replace(chr(39), chr(39) * 2)}']")
     connection.execute("SET enable_external_access = false")
+    connection.execute("SET allowed_configs = ['max_execution_time']")
     connection.execute("SET lock_configuration = true")
 
 

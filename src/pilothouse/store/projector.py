@@ -10,6 +10,7 @@ Refuses to know what rows are for. Invariant: `tick` may be called at any time, 
 
 import logging
 from dataclasses import dataclass, replace
+from threading import Lock
 
 import msgspec
 
@@ -74,7 +75,7 @@ class _Source:
 
 
 class Projector:
-    """Folds the segments in `folder` into `analytics`; used from one thread at a time."""
+    """Folds the segments in `folder` into `analytics`."""
 
     def __init__(self, folder: str, analytics: Analytics, *, content_retention_days: int) -> None:
         """Reads how far an earlier projector came."""
@@ -96,6 +97,7 @@ class Projector:
         }
         self._content_positions: dict[str, dict[str, int]] = {}
         self._dead: set[str] = set()
+        self._guard = Lock()
 
     @property
     def positions(self) -> dict[str, Progress]:
@@ -119,6 +121,10 @@ class Projector:
 
     def tick(self, now_ms: int) -> Tick:
         """Folds in what the journal has more, up to about 50,000 events."""
+        with self._guard:
+            return self._tick(now_ms)
+
+    def _tick(self, now_ms: int) -> Tick:
         calls: list[RequestCompleted] = []
         events = 0
         oldest_ns = now_ms * 1_000_000
@@ -146,8 +152,9 @@ class Projector:
 
     def forget(self, name: str) -> None:
         """Drops a segment's offset, once its file is deleted."""
-        self._connection.execute("DELETE FROM segments WHERE name = ?", [name])
-        self._positions.pop(name, None)
+        with self._guard:
+            self._connection.execute("DELETE FROM segments WHERE name = ?", [name])
+            self._positions = {kept: known for kept, known in self._positions.items() if kept != name}
 
     def _sources(self) -> tuple[list[_Source], set[str]]:
         """Returns the segments to read, and the runs that are over.
@@ -248,7 +255,7 @@ class Projector:
         for call_id in batch.closed:
             self._open.pop(call_id, None)
         self._open.update(batch.opened)
-        self._positions.update(batch.progress)
+        self._positions = self._positions | batch.progress
 
     def _write(self, batch: Batch) -> None:
         connection = self._connection

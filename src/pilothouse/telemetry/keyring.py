@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -40,7 +41,7 @@ _decode = msgspec.msgpack.Decoder(_Record).decode
 
 
 class Keyring:
-    """Data subjects' keys. Used from one thread; any number of processes may share the file."""
+    """Data subjects' keys, for any number of threads and processes."""
 
     def __init__(self, path: str, master_key_path: str) -> None:
         """Opens the keyring at `path`, made on its first key; the master key's 32 bytes must be there.
@@ -63,6 +64,7 @@ class Keyring:
         self._head = b""
         self._read_to = 0
         self._is_dirty = False
+        self._guard = RLock()
 
     def key(self, subject: str) -> bytes:
         """Returns the key of `subject`, making and keeping one when there is none.
@@ -70,20 +72,23 @@ class Keyring:
         The record is in the kernel when this returns, so it outlives the process; `sync` makes it outlive a
         power cut.
         """
-        found = self.find(subject)
-        return found if found is not None else self._make(subject)
+        with self._guard:
+            found = self.find(subject)
+            return found if found is not None else self._make(subject)
 
     def find(self, subject: str) -> bytes | None:
         """Returns the key of `subject`, or `None` when there never was one or it was destroyed."""
-        if subject not in self._wrapped or self.has_changed():
-            self._catch_up()
-        wrapped = self._wrapped.get(subject)
+        with self._guard:
+            if subject not in self._wrapped or self.has_changed():
+                self._catch_up()
+            wrapped = self._wrapped.get(subject)
         return None if wrapped is None else self._unwrap(subject, wrapped)
 
     def subjects(self) -> tuple[str, ...]:
         """Returns all subjects that have a key."""
-        self._catch_up()
-        return tuple(self._wrapped)
+        with self._guard:
+            self._catch_up()
+            return tuple(self._wrapped)
 
     def has_changed(self) -> bool:
         """Says whether the file was replaced since it was read (a key was destroyed); reads 24 bytes."""
@@ -97,7 +102,7 @@ class Keyring:
 
     def destroy(self, subject: str) -> bool:
         """Destroys the key of `subject`; returns whether there was one. What it sealed is unreadable then."""
-        with self._locked():
+        with self._guard, self._locked():
             self._read()
             if subject not in self._wrapped:
                 return False

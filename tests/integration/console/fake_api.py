@@ -72,6 +72,7 @@ class FakeApi:
         self.level = "ok"
         self.reasons: list[str] | None = None
         self._tails: set[asyncio.Queue[Json | None]] = set()
+        self._tails_changed = threading.Condition()
         self._rng = random.Random(11)
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -104,15 +105,29 @@ class FakeApi:
 
     def push(self, **changes: Any) -> Json:
         """Records a new call, tells the tails, and returns it."""
-        now_ms = time.time_ns() // 1_000_000
-        call = fake_data.make_call(len(self.calls) + 1, now_ms, self._rng) | changes
-        self.calls.insert(0, call)
+        call = self.push_silently()
+        call |= changes
         self._in_loop(lambda: self._tell_tails(call))
         return call
+
+    def push_silently(self) -> Json:
+        """Records a new call that no tail is told of."""
+        call = fake_data.make_call(len(self.calls) + 1, time.time_ns() // 1_000_000, self._rng)
+        self.calls.insert(0, call)
+        return call
+
+    def break_tails(self) -> None:
+        """Ends every event stream; browsers come back by themselves."""
+        self._in_loop(lambda: self._tell_tails(None))
 
     def tails(self) -> int:
         """How many event streams are open."""
         return len(self._tails)
+
+    def wait_for_tails(self, many: int) -> None:
+        """Returns when exactly `many` streams are open."""
+        with self._tails_changed:
+            assert self._tails_changed.wait_for(lambda: len(self._tails) == many, 10)
 
     def _in_loop(self, act: Callable[[], object]) -> None:
         if self._loop is not None and self._loop.is_running():
@@ -249,11 +264,13 @@ class FakeApi:
         queue: asyncio.Queue[Json | None] = asyncio.Queue()
         self._tails.add(queue)
         try:
-            yield ": here\n\n"
+            yield "retry: 50\n\n"
             while (call := await queue.get()) is not None:
                 yield f"event: call\ndata: {json.dumps(call)}\n\n"
         finally:
-            self._tails.discard(queue)
+            with self._tails_changed:
+                self._tails.discard(queue)
+                self._tails_changed.notify_all()
 
     async def keys_route(self, request: Request) -> Response:
         """Keys: list, create."""

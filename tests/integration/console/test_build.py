@@ -1,0 +1,71 @@
+"""What the build makes, and what it says when it cannot."""
+
+import gzip
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = ROOT / "src" / "pilothouse" / "console"
+SCRIPT = ROOT / "scripts" / "build_console.py"
+LICENCES = {"MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "0BSD"}
+
+
+def test_a_second_build_does_nothing(built_page: None) -> None:
+    before = (PAGE / "index.html").stat().st_mtime_ns
+    done = subprocess.run([sys.executable, SCRIPT], capture_output=True, text=True, check=True)
+    assert done.stdout == "console: nothing has changed\n"
+    assert (PAGE / "index.html").stat().st_mtime_ns == before
+
+
+def test_the_page_is_light_and_asks_only_its_own_origin(built_page: None) -> None:
+    files = [path for path in PAGE.rglob("*") if path.is_file()]
+    assert sum(len(gzip.compress(path.read_bytes())) for path in files) <= 150_000
+    index = (PAGE / "index.html").read_text()
+    assert re.findall(r"<script(?![^>]*src=)", index) == []
+    assert re.findall(r"<style|style=|\son\w+=", index) == []
+    assert [
+        link for link in re.findall(r'(?:src|href)="([^"]+)"', index) if not link.startswith("/assets/")
+    ] == []
+    for path in files:
+        if path.suffix == ".css":
+            assert re.findall(r"url\(|@import", path.read_text()) == []
+
+
+def test_every_package_is_under_a_licence_we_take() -> None:
+    lock = json.loads((ROOT / "console" / "package-lock.json").read_text())
+    found = {name: entry.get("license") for name, entry in lock["packages"].items() if name}
+    assert {name: licence for name, licence in found.items() if licence not in LICENCES} == {}
+    assert "resolved" not in json.dumps(lock)
+
+
+def test_sources_stay_split_by_meaning() -> None:
+    sources = [
+        path for path in (ROOT / "console" / "src").rglob("*") if path.suffix in {".ts", ".tsx", ".css"}
+    ]
+    assert len(sources) > 30
+    for path in sources:
+        lines = path.read_text().splitlines()
+        assert len(lines) <= 250, path
+        assert lines[0].startswith(("// ", "/* ")), f"{path} does not say what it is"
+
+
+def test_npm_that_fails_is_said_clearly(tmp_path: Path) -> None:
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "console").mkdir()
+    (tmp_path / "scripts" / SCRIPT.name).write_bytes(SCRIPT.read_bytes())
+    (tmp_path / "console" / "package.json").write_text('{"name": "x", "dependencies": {"left": "1.0.0"}}')
+    (tmp_path / "console" / "package-lock.json").write_text(
+        '{"name": "x", "lockfileVersion": 3, "packages": {}}'
+    )
+    environment = {**os.environ, "npm_config_cache": str(tmp_path / "cache")}
+    command: list[str | Path] = [sys.executable, tmp_path / "scripts" / SCRIPT.name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 1
+    assert "npm ci failed" in done.stderr
+    assert "npm needs its registry" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "src").exists()

@@ -1,0 +1,254 @@
+"""Questions to a small record, answered by hand beside it."""
+
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pilothouse.analytics.calls import CallFilter, call_of_event, get_call, list_calls
+from pilothouse.analytics.deployments import deployment_numbers
+from pilothouse.analytics.overview import State, overview
+from pilothouse.contracts.errors import NotFoundError, UnavailableError
+from pilothouse.contracts.events import Attempt, Content, Parameters, RequestCompleted, RequestStarted
+from pilothouse.store.analytics import Analytics
+from pilothouse.store.projector import Projector
+from pilothouse.store.settings import StoreSettings
+from pilothouse.telemetry.journal import Journal
+from pilothouse.telemetry.keyring import Keyring
+from pilothouse.telemetry.settings import JournalSettings
+
+NOW_MS = 1_790_000_000_000
+OK_STATE = State("ok", [])
+
+
+class Record:
+    """A record that events are put on."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        (folder / "master").write_bytes(b"m" * 32)
+        self.keyring = Keyring(str(folder / "ring"), str(folder / "master"))
+        small = JournalSettings(segment_bytes=1024 * 1024, reserve_bytes=0)
+        self.journal = Journal.open(str(folder / "j"), writer="g", keyring=self.keyring, settings=small)
+        self.analytics = Analytics.open(
+            str(folder / "a"),
+            backups=str(folder / "b"),
+            settings=StoreSettings(memory_mb=128, threads=1, **settings),
+            now_ms=NOW_MS,
+        )
+        self.projector = Projector(str(folder / "j"), self.analytics, content_retention_days=30)
+
+    def add(
+        self, seconds_ago: float, number: int = 0, content: Content | None = None, **fields: Any
+    ) -> RequestCompleted:
+        at_ms = int(NOW_MS - seconds_ago * 1000)
+        given: dict[str, Any] = {
+            "call_id": f"{at_ms:012x}7{number:019x}", "request_id": f"r{number}",
+            "at_ns": at_ms * 1_000_000 + number, "operation": "chat", "status": 200, "outcome": "completed", "model": "m", "key_id": "key_1",
+            "deployment": "m/d-0", "cost_usd": 0.5, "subject": "ann",
+        }  # fmt: skip
+        event = RequestCompleted(**(given | fields))
+        self.journal.append(event, content)
+        return event
+
+    def settle(self) -> None:
+        assert not self.projector.tick(NOW_MS).has_more
+
+    def close(self) -> None:
+        self.journal.close()
+        self.projector.close()
+        self.analytics.close()
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Iterator[Record]:
+    record = Record(tmp_path)
+    yield record
+    record.close()
+
+
+def test_the_overview_of_nothing_has_no_numbers_but_zeros(record: Record) -> None:
+    found = overview(record.analytics, now_ms=NOW_MS, state=OK_STATE, ingest_lag_ms=5)
+    assert found.requests_per_second.value == 0
+    assert found.requests_per_second.series == [0.0] * 60
+    assert found.error_rate.value is None
+    assert found.first_token_ms.p50 is None
+    assert found.latency_ms.series == [None] * 60
+    assert (found.cost_usd.value, found.cost_usd.unpriced_calls) == (0.0, 0)
+    assert (found.series_step_ms, found.series_start_ms) == (15_000, NOW_MS - 900_000)
+
+
+def test_the_overview_counts_what_happened_now_and_before(record: Record) -> None:
+    durations = [float(10 * number) for number in range(1, 21)]
+    for number, duration_ms in enumerate(durations):
+        record.add(
+            5,
+            number,
+            duration_ms=duration_ms,
+            first_token_ms=duration_ms / 2,
+            input_tokens=10,
+            output_tokens=4,
+        )
+    record.add(25, 100, status=502, outcome="failed", duration_ms=9e9, cost_usd=None)
+    record.add(25, 101, status=200, outcome="cut", duration_ms=9e9)
+    record.add(25, 102, status=401, outcome="refused", duration_ms=0.1, cost_usd=None)
+    record.add(25, 103, duration_ms=100.0, cost_usd=None)
+    record.add(70, 104, duration_ms=30.0, first_token_ms=7.0, cost_usd=2.0)
+    record.add(500, 105)
+    record.add(-5, 106)  # after now
+    record.settle()
+    found = overview(record.analytics, now_ms=NOW_MS, window_s=60, points=6, state=OK_STATE, ingest_lag_ms=5)
+    assert found.calls == 24
+    assert found.requests_per_second.value == 24 / 60
+    assert found.requests_per_second.previous == 1 / 60
+    assert found.requests_per_second.series == [0, 0, 0, 0.4, 0, 2]
+    assert found.error_rate.value == 2 / 24
+    assert found.error_rate.series == [None, None, None, 0.5, None, 0]
+    assert found.client_error_rate.value == 1 / 24
+    measured = sorted([*durations, 100.0])
+    cuts = statistics.quantiles(measured, n=100, method="inclusive")
+    assert found.latency_ms.p50 == pytest.approx(statistics.median(measured))
+    assert found.latency_ms.p95 == pytest.approx(cuts[94])
+    assert found.latency_ms.p99 == pytest.approx(cuts[98])
+    assert found.latency_ms.previous_p95 == 30.0
+    assert found.latency_ms.series == [None, None, None, 100.0, None, pytest.approx(190.5)]
+    assert found.first_token_ms.previous_p95 == 7.0
+    assert found.first_token_ms.series[:4] == [None] * 4
+    assert found.input_tokens_per_second.value == 200 / 60
+    assert found.output_tokens_per_second.series[5] == 8
+    assert found.cost_usd.value == 10.5
+    assert found.cost_usd.previous == 2.0
+    assert found.cost_usd.unpriced_calls == 1
+    assert found.cost_usd.series[0] == 0.0
+
+
+def test_calls_without_a_price_are_never_free(record: Record) -> None:
+    record.add(5, cost_usd=None)
+    record.settle()
+    found = overview(record.analytics, now_ms=NOW_MS, window_s=60, points=6, state=OK_STATE, ingest_lag_ms=5)
+    assert (found.cost_usd.value, found.cost_usd.unpriced_calls) == (None, 1)
+    assert deployment_numbers(record.analytics, now_ms=NOW_MS)["m/d-0"].cost_usd is None
+
+
+def test_deployments_are_told_apart(record: Record) -> None:
+    for number in range(4):
+        record.add(5, number, deployment="a", duration_ms=100.0, first_token_ms=10.0, output_tokens=900)
+    record.add(5, 10, deployment="a", status=500, outcome="failed")
+    record.add(5, 11, deployment="b", duration_ms=1.0)
+    record.add(5, 12, deployment=None, status=404, outcome="refused")
+    record.add(1000, 13, deployment="c")
+    record.settle()
+    found = deployment_numbers(record.analytics, now_ms=NOW_MS)
+    assert set(found) == {"a", "b"}
+    assert (found["a"].requests, found["a"].errors, found["a"].error_rate) == (5, 1, 0.2)
+    assert (found["a"].latency_p95_ms, found["a"].first_token_p95_ms) == (100.0, 10.0)
+    assert found["a"].output_tokens_per_second == 4.0
+    assert found["b"].first_token_p95_ms is None
+
+
+def test_pages_lead_through_all_calls_newest_first(record: Record) -> None:
+    added = [record.add(number * 40_000, number).call_id for number in range(25)]
+    record.settle()
+    seen: list[str] = []
+    before: str | None = None
+    while True:
+        page = list_calls(record.analytics, limit=10, before=before)
+        seen += [call.call_id for call in page.data]
+        before = page.next_before
+        if before is None:
+            break
+    assert seen == added
+    assert list_calls(record.analytics, limit=25).next_before is None
+
+
+def test_filters_agree_with_the_live_tails(record: Record) -> None:
+    events = [
+        record.add(1, 1),
+        record.add(2, 2, model="other", team="t"),
+        record.add(3, 3, status=429, outcome="refused", key_id="key_2"),
+        record.add(4, 4, status=502, outcome="failed", conversation_id="c"),
+        record.add(5, 5, status=200, outcome="cut"),
+        record.add(6, 6, status=499, outcome="cancelled"),
+    ]
+    record.settle()
+    filters = [
+        CallFilter(),
+        CallFilter(model="other"),
+        CallFilter(outcome="cut"),
+        CallFilter(status_class="ok"),
+        CallFilter(status_class="client_error"),
+        CallFilter(status_class="server_error"),
+        CallFilter(key_id="key_2", status_class="client_error"),
+        CallFilter(conversation_id="c"),
+        CallFilter(team="t"),
+        CallFilter(deployment="m/d-0", model="other"),
+        CallFilter(model="none"),
+    ]
+    counts = []
+    for only in filters:
+        listed = list_calls(record.analytics, only=only, key_names={"key_2": "two"}).data
+        live = [call_of_event(event, {"key_2": "two"}) for event in events]
+        assert listed == [call for call in live if only.matches(call)]
+        counts.append(len(listed))
+    assert counts == [6, 1, 1, 2, 2, 2, 1, 1, 1, 1, 0]
+
+
+def test_one_call_has_its_content(record: Record) -> None:
+    event = record.add(
+        5, 1, Content(request=b'{"messages":[1]}', response=b"not json \xff"),
+        parameters=Parameters(temperature=0.5), finish_reasons=("stop",),
+        attempts=(Attempt(deployment="m/d-0", provider="p", status=200),),
+    )  # fmt: skip
+    record.settle()
+    call = get_call(record.analytics, event.call_id, keyring=record.keyring, key_names={"key_1": "one"})
+    assert (call.key_name, call.finish_reasons, call.parameters) == ("one", ("stop",), {"temperature": 0.5})
+    assert call.attempts == [{"deployment": "m/d-0", "provider": "p", "status": 200}]
+    assert (call.content.state, call.content.request) == ("full", {"messages": [1]})
+    assert call.content.response == "not json \ufffd"
+    assert get_call(record.analytics, "r1", keyring=record.keyring) == get_call(
+        record.analytics, event.call_id, keyring=record.keyring
+    )
+    with pytest.raises(NotFoundError, match="nope"):
+        get_call(record.analytics, "nope", keyring=record.keyring)
+
+
+def test_a_streams_request_comes_from_its_start(record: Record) -> None:
+    start = RequestStarted(
+        call_id=f"{NOW_MS:012x}7{1:019x}", request_id="r", at_ns=NOW_MS * 1_000_000 + 1,
+        operation="chat", model="m", subject="ann",
+    )  # fmt: skip
+    record.journal.append(start, Content(request=b'"asked"', request_truncated_from=99))
+    record.add(0, 1, Content(response=b'"answered"'))
+    record.settle()
+    content = get_call(record.analytics, start.call_id, keyring=record.keyring).content
+    assert (content.state, content.request, content.response) == ("truncated", "asked", "answered")
+
+
+def test_erased_content_is_said_to_be_erased_and_the_metadata_stays(record: Record) -> None:
+    ann = record.add(5, 1, Content(request=b'"a"'))
+    bob = record.add(5, 2, Content(request=b'"b"'), subject="bob")
+    none = record.add(5, 3)
+    record.settle()
+    record.keyring.destroy("ann")
+    record.keyring.key("ann")  # she came back
+
+    def state(event: RequestCompleted) -> tuple[str, Any]:
+        content = get_call(record.analytics, event.call_id, keyring=record.keyring).content
+        return content.state, content.request
+
+    assert state(ann) == ("erased", None)
+    assert state(bob) == ("full", "b")
+    assert state(none) == ("none", None)
+    record.analytics.drop_day(record.analytics.days()[0])
+    assert state(bob) == ("none", None)
+
+
+def test_a_question_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+    record = Record(tmp_path, query_timeout_s=0.05)
+    with pytest.raises(UnavailableError, match="given up"), record.analytics.reader() as reader:
+        reader.execute(
+            "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE a.range * b.range % 7 = 3"
+        )
+    assert list_calls(record.analytics).data == []
+    record.close()

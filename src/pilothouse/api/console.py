@@ -130,8 +130,9 @@ def is_page(path: str, accept: str) -> bool:
     parts = [part for part in re.split(r"[/\\]", path) if part]
     if not parts:
         return True
-    is_reserved = parts[0].lower() in RESERVED
-    return not is_reserved and "." not in parts[-1] and "text/html" in accept
+    is_hidden = any(part.startswith(".") for part in parts)
+    is_ours = parts[0].lower() not in RESERVED and not is_hidden and "." not in parts[-1]
+    return is_ours and "text/html" in accept
 
 
 def respond(request: Request, file: File) -> Response:

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from pilothouse.contracts.errors import (
     ApiError,
     AuthenticationError,
+    ErrorBody,
     InternalError,
     InvalidRequestError,
     MethodNotAllowedError,
@@ -24,6 +25,7 @@ from pilothouse.contracts.errors import (
     PilothouseError,
     UnavailableError,
 )
+from pilothouse.telemetry.logs import redact
 
 logger = logging.getLogger(__name__)
 
@@ -47,9 +49,13 @@ def answer(error: ApiError) -> Response:
         headers["retry-after"] = str(max(1, round(error.retry_after_s)))
     if isinstance(error, AuthenticationError):
         headers["www-authenticate"] = "Bearer"
-    return Response(
-        msgspec.json.encode(error.body()), error.status, headers=headers, media_type="application/json"
+    detail = error.body().error
+    # A key typed in the wrong place, as a path or a field's name, must not come back in what we say of it.
+    safe = msgspec.structs.replace(
+        detail, message=redact(detail.message), param=redact(detail.param) if detail.param else None
     )
+    body = msgspec.json.encode(ErrorBody(safe))
+    return Response(body, error.status, headers=headers, media_type="application/json")
 
 
 def install(app: FastAPI) -> None:

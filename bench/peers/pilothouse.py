@@ -12,11 +12,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from bench import interpreter, processes
 from bench.peer import PeerUnavailableError, Place, Running, free_port, launch
+
+if TYPE_CHECKING:
+    from pilothouse.contracts.home import Home
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOT_KEY = "ph_root_bench-0123456789abcdef0123456789abcdef"
@@ -104,7 +108,7 @@ class PilothouseGateway:
 
         home = Home(root=str(place.scratch / "home"))
         prepare(home)
-        key = _publish(home, place.upstream_port)
+        key = publish(home, place.upstream_port)
         listening = socket.create_server(("127.0.0.1", 0), backlog=4096)
         settings = GatewayProcess(
             home=home.root,
@@ -152,10 +156,9 @@ def _key(running: Running, home: Path) -> str:
     raise PeerUnavailableError(f"`pilothouse up` did not become ready: {said[-300:]} {log}")
 
 
-def _publish(home: object, upstream_port: int) -> str:
+def publish(home: "Home", upstream_port: int) -> str:
     """Writes a signed snapshot with the mock behind one model, and returns an API key that it knows."""
     from pilothouse.access.tokens import new_token
-    from pilothouse.contracts.home import Home
     from pilothouse.contracts.snapshot import (
         SNAPSHOT_VERSION,
         Deployment,
@@ -167,7 +170,6 @@ def _publish(home: object, upstream_port: int) -> str:
     )
     from pilothouse.rollout.sign import sign
 
-    assert isinstance(home, Home)
     token = new_token("key", Path(home.pepper).read_bytes())
     deployment = Deployment(
         id="mock-model/mock",

@@ -16,12 +16,14 @@ from rich.text import Text
 
 DASH = "-"
 KIB = 1024
+PIPE_WIDTH = 240
 MS_IN_S = 1000
 
 
 def console() -> Console:
-    """Returns a console on standard output."""
-    return Console(highlight=False)
+    """Returns a console on standard output; what goes to a file or a pipe is as wide as it needs to be."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
 
 
 def print_json(value: object) -> None:
@@ -33,7 +35,9 @@ def table(*columns: str, right: Sequence[str] = (), title: str | None = None) ->
     """Returns an empty table with these columns; those named in `right` are aligned to the right."""
     made = Table(title=title, box=None, pad_edge=False, header_style="bold", title_justify="left")
     for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        made.add_column(
+            column, justify="right" if column in right else "left", no_wrap=column == "ID", overflow="fold"
+        )
     return made
 
 

@@ -18,6 +18,10 @@ from pilothouse.cli.options import HomeOption, JsonOption, home_of
 app = typer.Typer(no_args_is_help=True, help="List, show and follow recorded calls.")
 
 COLUMNS = ("TIME (UTC)", "ID", "MODEL", "STATUS", "FIRST TOKEN", "TOTAL", "IN", "OUT", "COST", "KEY")
+NARROW = ("ID", "MODEL", "STATUS", "TOTAL", "OUT")
+"""Columns for a terminal narrower than `WIDE`; `pilothouse requests show ID` has the others."""
+WIDE = 140
+PANEL_WIDTH = 110
 RIGHT = ("FIRST TOKEN", "TOTAL", "IN", "OUT", "COST")
 
 
@@ -41,10 +45,12 @@ def list_requests(
     if as_json:
         display.print_json(page)
         return
-    table = display.table(*COLUMNS, right=RIGHT)
-    for call in page["data"]:
-        table.add_row(*_cells(call))
     out = display.console()
+    shown = COLUMNS if out.width >= WIDE else NARROW
+    table = display.table(*shown, right=RIGHT)
+    for call in page["data"]:
+        cells = dict(zip(COLUMNS, _cells(call), strict=True))
+        table.add_row(*(cells[name] for name in shown))
     out.print(table if page["data"] else "No call is on record yet that fits.")
     if page["next_before"]:
         out.print(f"[dim]Older: pilothouse requests list --before {page['next_before']}[/]")
@@ -149,4 +155,4 @@ def _show_content(out: Console, content: dict[str, Any]) -> None:
         found = content[title]
         text = found if isinstance(found, str) else json.dumps(found, indent=2, ensure_ascii=False)
         if found is not None:
-            out.print(Panel(escape(text), title=title, title_align="left"))
+            out.print(Panel(escape(text), title=title, title_align="left", width=min(out.width, PANEL_WIDTH)))

@@ -4,7 +4,6 @@ Refuses to know how processes are run. Invariant: what is wrong is said before a
 """
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,23 +34,21 @@ def up(
     from pilothouse.config.plan import check_plan, secrets_of
     from pilothouse.supervise.announce import Announcer
     from pilothouse.supervise.children import Plan
-    from pilothouse.supervise.home import HomeLock, clear_sockets, prepare, root_key
+    from pilothouse.supervise.handover import become_supervisor
+    from pilothouse.supervise.home import HomeLock, prepare, root_key
     from pilothouse.supervise.listen import address_of, is_loopback, listen
-    from pilothouse.supervise.up import run
-    from pilothouse.telemetry.logs import configure_logging
 
-    loaded = load(_text(config), os.environ, {"host": host, "port": port, "workers": workers})
+    loaded = load(
+        str(config) if config else None, os.environ, {"host": host, "port": port, "workers": workers}
+    )
     check_plan(loaded, os.environ)
     configuration, place = loaded.configuration, home_of(home)
     announcer = Announcer(Console(highlight=False))
     announcer.starting(__version__, place.root)
     prepare(place)
-    lock = HomeLock(place)
-    lock.acquire()
-    clear_sockets(place)
+    lock_fd = HomeLock(place).acquire()
     models.pull_missing(place, configuration.rollout)
     listening = listen(configuration.gateway.host, configuration.gateway.port)
-    configure_logging("supervisor", place.logs)
     if not is_loopback(configuration.gateway.host):
         announcer.warn(
             f"{configuration.gateway.host} can be reached from other machines, without encryption. "
@@ -60,19 +57,12 @@ def up(
     text, is_new = root_key(place, os.environ.get("PILOTHOUSE_ROOT_KEY"))
     plan = Plan(
         home=place,
+        listen_fd=listening.fileno(),
+        lock_fd=lock_fd,
         configuration=configuration,
         address=address_of(configuration.gateway.host, listening.getsockname()[1]),
         secrets=secrets_of(loaded, os.environ),
         root_key=text,
         new_root_key=text if is_new else None,
     )
-    try:
-        run(plan, listening, announcer)
-    finally:
-        listening.close()
-        clear_sockets(place)
-        lock.release()
-
-
-def _text(path: Path | None) -> str | None:
-    return str(path) if path else None
+    become_supervisor(plan)

@@ -6,9 +6,7 @@ no more; secrets go to the gateway alone, over a pipe.
 
 import asyncio
 import os
-import socket
 import sys
-from dataclasses import dataclass
 
 import msgspec
 
@@ -27,11 +25,14 @@ CONTROL_STOPS_WITHIN_S = 20.0
 SPARE_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """All that `up` was told, settled before the first process starts."""
 
     home: Home
+    listen_fd: int
+    """The listening socket, inherited by every gateway."""
+    lock_fd: int
+    """Holds the home's lock for as long as the supervisor lives."""
     configuration: Configuration
     address: str
     """`http://host:port` as clients on this machine use it."""
@@ -73,7 +74,7 @@ def control_child(plan: Plan) -> ChildSpec:
     )
 
 
-def gateway_child(plan: Plan, listening: socket.socket, number: int) -> ChildSpec:
+def gateway_child(plan: Plan, number: int) -> ChildSpec:
     """Returns how the `number`-th gateway worker is run; it inherits the listening socket."""
     worker = str(number)
     status_socket = plan.home.gateway_status_socket(worker)
@@ -82,7 +83,7 @@ def gateway_child(plan: Plan, listening: socket.socket, number: int) -> ChildSpe
         home=plan.home.root,
         worker=worker,
         version=__version__,
-        listen_fd=listening.fileno(),
+        listen_fd=plan.listen_fd,
         secrets=plan.secrets,
         allowed_hosts=(*plan.configuration.access.allowed_hosts, gateway.host),
         settings=gateway,
@@ -98,7 +99,7 @@ def gateway_child(plan: Plan, listening: socket.socket, number: int) -> ChildSpe
         settings=msgspec.json.encode(settings),
         log_path=f"{plan.home.logs}/gateway-{worker}.out",
         environment=environment(),
-        pass_fds=(listening.fileno(),),
+        pass_fds=(plan.listen_fd,),
         is_ready=is_ready,
         ready_poll_s=0.05,
         stop_within_s=gateway.deadlines.drain_s + SPARE_S,

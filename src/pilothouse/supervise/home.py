@@ -110,8 +110,8 @@ class HomeLock:
         self._path = Path(home.run) / "lock"
         self._descriptor: int | None = None
 
-    def acquire(self) -> None:
-        """Takes the lock.
+    def acquire(self) -> int:
+        """Takes the lock, and returns the descriptor that holds it until it is closed.
 
         Raises:
             ConfigurationError: Another `up` runs in this home.
@@ -129,6 +129,7 @@ class HomeLock:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
+        return descriptor
 
     def release(self) -> None:
         """Lets go of the lock."""

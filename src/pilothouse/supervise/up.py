@@ -8,7 +8,6 @@ import asyncio
 import logging
 import os
 import signal
-import socket
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -33,7 +32,7 @@ CONTROL_READY_WITHIN_S = 60.0
 class Supervisor:
     """One `up`: started once, stopped once."""
 
-    def __init__(self, plan: Plan, listening: socket.socket, announcer: Announcer) -> None:
+    def __init__(self, plan: Plan, announcer: Announcer) -> None:
         self._plan = plan
         self._announcer = announcer
         self._started_at_ms = int(time.time() * 1000)
@@ -43,7 +42,7 @@ class Supervisor:
         self._fleet = Fleet(plan.home, plan.configuration.engines, changed=self._engine_changed)
         self._control = ChildProcess(control_child(plan), changed=self._child_changed)
         self._gateways = [
-            ChildProcess(gateway_child(plan, listening, worker), changed=self._child_changed)
+            ChildProcess(gateway_child(plan, worker), changed=self._child_changed)
             for worker in range(plan.configuration.gateway.workers)
         ]
 
@@ -144,16 +143,10 @@ def _own_resident_bytes() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def run(plan: Plan, listening: socket.socket, announcer: Announcer) -> None:
-    """Runs until SIGINT or SIGTERM; the home's lock must be held.
-
-    Args:
-        plan: What to run.
-        listening: The socket that gateways inherit.
-        announcer: Tells a person.
-    """
+def run(plan: Plan, announcer: Announcer) -> None:
+    """Runs until SIGINT or SIGTERM; the home's lock must be held."""
 
     async def main() -> None:
-        await Supervisor(plan, listening, announcer).run()
+        await Supervisor(plan, announcer).run()
 
     asyncio.run(main())

@@ -17,7 +17,8 @@ ASK_USAGE = b'"stream_options":{"include_usage":true},'
 ASK_CHAT_LOGPROBS = b'"logprobs":true,'
 ASK_COMPLETION_LOGPROBS = b'"logprobs":1,'
 MODEL_KEY = b'"model"'
-WHITESPACE = b" \t\n\r"
+BEFORE_VALUE = b": \t\n\r"
+"""What stands between a member's name and its value, in an object that decoding found valid."""
 _NULL = Raw(b"null")
 
 Members = dict[str, Raw]
@@ -51,10 +52,7 @@ def _only_model(body: bytes, old: bytes) -> int:
     if at < 0 or body.find(MODEL_KEY, at + 7) >= 0:
         return -1
     at += 7
-    if not body.startswith(b":", at):  # some writers put a space before the colon
-        return -1
-    at += 1
-    while body[at] in WHITESPACE:
+    while body[at] in BEFORE_VALUE:
         at += 1
     return at if body.startswith(old, at) else -1
 

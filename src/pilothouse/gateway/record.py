@@ -71,13 +71,21 @@ def end(
     if call.is_ended:
         return
     call.is_ended = True
-    state = call.state
-    state.in_flight -= 1
-    state.errors_total += error is not None
+    call.state.in_flight -= 1
+    call.state.errors_total += error is not None
+    message = error_message or (error.message if error is not None else None)
+    event = _completed(call, status, outcome, error, message)
+    request = None if call.is_start_recorded else call.request.body
+    call.state.journal.append(event, _content(call, request, response))
+
+
+def _completed(
+    call: Call, status: int, outcome: Outcome, error: ApiError | None, message: str | None
+) -> RequestCompleted:
     key, target, tokens, confidence = call.key, call.target, call.tokens, call.confidence
     price = target.price if target is not None else None
     cost = cost_usd(tokens, price)
-    event = RequestCompleted(
+    return RequestCompleted(
         call_id=call.call_id,
         request_id=call.request_id,
         at_ns=call.request.at_ns,
@@ -99,7 +107,7 @@ def end(
         is_stream=call.is_stream,
         error_type=error.type if error is not None else None,
         error_code=error.code if error is not None else None,
-        error_message=error_message or (error.message if error is not None else None),
+        error_message=message,
         finish_reasons=call.finish_reasons,
         duration_ms=since_ms(call),
         queue_ms=call.queue_ms,
@@ -119,8 +127,6 @@ def end(
         parameters=call.parameters,
         attempts=call.attempts,
     )
-    request = None if call.is_start_recorded else call.request.body
-    state.journal.append(event, _content(call, request, response))
 
 
 def refuse(call: Call, error: ApiError, *, outcome: Outcome = "refused", message: str | None = None) -> None:

@@ -47,7 +47,7 @@ def recorded(up: "Up", count: int) -> list[dict[str, Any]]:
 def test_a_request(up: "Up", outside: Callable[[str], str]) -> None:
     found = converse(outside("openai"), up)
     check_answers(found)
-    calls = recorded(up, 14)
+    calls = recorded(up, 13)
     check_record(up, calls)
 
 

@@ -11,7 +11,7 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -135,8 +135,10 @@ class Analytics:
                 return None
             while len(self._attached) >= MOST_ATTACHED_DAYS:
                 self._detach(self._attached[0])
-            # Both are checked names of our own, and ATTACH takes no parameters.
-            self._connection.execute(f"ATTACH '{path}' AS {name} (STORAGE_VERSION '{STORAGE_VERSION}')")
+            # ATTACH takes no parameters.
+            self._connection.execute(
+                f"ATTACH '{_quoted(path)}' AS {name} (STORAGE_VERSION '{STORAGE_VERSION}')"
+            )
             self._attached.append(day)
             path.chmod(0o600)
             if create:
@@ -155,9 +157,39 @@ class Analytics:
             path.with_suffix(".duckdb.wal").unlink(missing_ok=True)
             return existed
 
-    def checkpoint(self) -> None:
-        """Folds all write-ahead logs into their files."""
+    def copy_calls(self, name: str) -> str:
+        """Copies `calls.duckdb`, as it is at one moment, to the file `name` in the folder; returns its path.
+
+        Writers go on meanwhile. (Copying the file itself would not do: opening and closing it a second time
+        in this process ends the lock that keeps other processes out, as POSIX locks do.)
+        """
+        path = self._folder / name
+        path.unlink(missing_ok=True)
+        cursor = self.cursor()
+        try:
+            cursor.execute(f"ATTACH '{_quoted(path)}' AS calls_copy (STORAGE_VERSION '{STORAGE_VERSION}')")
+            cursor.execute("COPY FROM DATABASE calls TO calls_copy")
+            cursor.execute("DETACH calls_copy")
+        finally:
+            cursor.close()
+        path.chmod(0o600)
+        return str(path)
+
+    @contextmanager
+    def settled_day(self, day: str) -> Iterator[str | None]:
+        """Gives the path of a day's content file, whole and closed while held; `None` if there is none."""
         with self._lock:
+            if day in self._attached:
+                self._detach(day)
+            elif self._content_path(day).with_suffix(".duckdb.wal").exists():
+                self.attach(day)
+                self._detach(day)
+            path = self._content_path(day)
+            yield str(path) if path.exists() else None
+
+    def checkpoint(self) -> None:
+        """Folds all write-ahead logs into their files; left for later where somebody is writing."""
+        with self._lock, suppress(duckdb.TransactionException):
             self._connection.execute("CHECKPOINT")
             for day in self._attached:
                 self._connection.execute(f"CHECKPOINT {_alias(day)}")
@@ -189,6 +221,10 @@ def _day(number: int) -> str:
     return datetime.fromtimestamp(number * 86_400, UTC).strftime("%Y-%m-%d")
 
 
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
 def _alias(day: str) -> str:
     return f"content_{day.replace('-', '_')}"
 
@@ -218,10 +254,9 @@ def _connect(path: str, settings: StoreSettings) -> duckdb.DuckDBPyConnection:
 
 def _confine(connection: duckdb.DuckDBPyConnection, folder: str) -> None:
     """Bounds what any statement can reach, and locks the bounds."""
-    # The folder is the operator's own path, and SET takes no parameters.
-    quoted = str(Path(folder).resolve()).replace("'", "''")
+    quoted = _quoted(Path(folder).resolve())  # SET takes no parameters
     connection.execute(f"SET temp_directory = '{quoted}/spill'")
-    connection.execute(f"SET allowed_directories = ['{quoted}', '{folder.replace(chr(39), chr(39) * 2)}']")
+    connection.execute(f"SET allowed_directories = ['{quoted}', '{_quoted(Path(folder))}']")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET allowed_configs = ['max_execution_time']")
     connection.execute("SET lock_configuration = true")

@@ -31,8 +31,9 @@ __all__ = ["NO_SUBJECT", "Journal"]
 
 NO_SUBJECT = "none"
 """The keyring's name for calls that belong to nobody."""
-METADATA_ROOM = 64 * 1024
-"""Bytes at a last segment's end where only metadata is written, so that each accepted call is on record."""
+METADATA_SHARE = 16
+"""One part in so many of a segment, its last, is for metadata alone, should no other segment be had: so that
+each accepted call is on record."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -50,6 +51,7 @@ class Journal:
         self._keyring = keyring
         self._sealer = Sealer(keyring)
         self._settings = settings
+        self._content_end = settings.segment_bytes - settings.segment_bytes // METADATA_SHARE
         self._number = 0
         self._spare: int | None = None
         self._handle = -1
@@ -132,7 +134,7 @@ class Journal:
             None if content is None else self._sealer.seal(content, subject=subject, call_id=event.call_id)
         )
         frame = frame_bytes(_encode((event, subject, sealed)))
-        if self._position + len(frame) > self._settings.segment_bytes - METADATA_ROOM:
+        if self._position + len(frame) > self._content_end:
             frame = self._make_room(frame, event, subject)
         try:
             written = os.pwrite(self._handle, frame, self._position)
@@ -183,8 +185,7 @@ class Journal:
 
     def _make_room(self, frame: bytes, event: Event, subject: str) -> bytes:
         """Starts the next segment, or, when there is none to be had, leaves the content out."""
-        largest = self._settings.segment_bytes - METADATA_ROOM
-        if len(frame) < largest // 2:
+        if len(frame) < self._content_end // 2:
             with contextlib.suppress(JournalFullError):
                 self._start_segment(time.time_ns() // 1_000_000)
                 return frame

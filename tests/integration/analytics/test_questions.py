@@ -45,8 +45,9 @@ class Record:
         at_ms = int(NOW_MS - seconds_ago * 1000)
         given: dict[str, Any] = {
             "call_id": f"{at_ms:012x}7{number:019x}", "request_id": f"r{number}",
-            "at_ns": at_ms * 1_000_000 + number, "operation": "chat", "status": 200, "outcome": "completed", "model": "m", "key_id": "key_1",
-            "deployment": "m/d-0", "cost_usd": 0.5, "subject": "ann",
+            "at_ns": at_ms * 1_000_000 + number, "operation": "chat", "status": 200,
+            "outcome": "completed", "model": "m", "key_id": "key_1", "deployment": "m/d-0",
+            "cost_usd": 0.5, "subject": "ann",
         }  # fmt: skip
         event = RequestCompleted(**(given | fields))
         self.journal.append(event, content)

@@ -1,0 +1,100 @@
+"""Keeps nothing longer than it may be: content by the day, metadata by the row, journal by the segment.
+
+A segment goes when all of it is projected and its newest event is older than content may be kept: its
+metadata lives on in the analytics. When the journal is near its quota, projected segments go before that,
+oldest first, so that only what nobody has read yet can stop intake.
+
+Refuses to know legal holds and single persons. Invariant: what is not projected is never deleted.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from pilothouse.store.analytics import Analytics, day_of
+from pilothouse.store.projector import Projector
+from pilothouse.telemetry.frames import started_ms_of
+from pilothouse.telemetry.segments import folder_bytes
+from pilothouse.telemetry.settings import JournalSettings
+
+__all__ = ["Dropped", "Retention"]
+
+log = logging.getLogger(__name__)
+
+DAY_MS = 86_400_000
+QUOTA_SHARE = 0.75
+"""The journal is brought down to this share of its quota, so that two new segments always fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What one tick deleted."""
+
+    days: int = 0
+    segments: int = 0
+    calls: int = 0
+
+
+class Retention:
+    """Applies the journal's retention settings to the journal in `folder` and to `analytics`."""
+
+    def __init__(
+        self, folder: str, analytics: Analytics, projector: Projector, settings: JournalSettings
+    ) -> None:
+        """Takes what it deletes from."""
+        self._folder = folder
+        self._analytics = analytics
+        self._projector = projector
+        self._settings = settings
+
+    def tick(self, now_ms: int) -> Dropped:
+        """Deletes what is past its time; idempotent. Every minute or so is often enough."""
+        content_before_ms = now_ms - self._settings.content_retention_days * DAY_MS
+        metadata_before_ms = now_ms - self._settings.metadata_retention_days * DAY_MS
+        dropped = Dropped(
+            days=self._drop_days(day_of(content_before_ms * 1_000_000)),
+            segments=self._drop_segments(content_before_ms),
+            calls=self._drop_calls(metadata_before_ms * 1_000_000),
+        )
+        if dropped != Dropped():
+            log.info(
+                "retention has deleted",
+                extra={"days": dropped.days, "segments": dropped.segments, "calls": dropped.calls},
+            )
+        return dropped
+
+    def _drop_days(self, oldest_kept: str) -> int:
+        return sum(self._analytics.drop_day(day) for day in self._analytics.days() if day < oldest_kept)
+
+    def _drop_segments(self, before_ms: int) -> int:
+        done = sorted(name for name, progress in self._projector.positions.items() if progress.is_done)
+        newest = self._projector.positions
+        dropped = 0
+        for name in done:
+            newest_ms = max(newest[name].last_at_ns // 1_000_000, started_ms_of(name))
+            is_old = newest_ms < before_ms
+            if not is_old and not self._is_near_quota():
+                continue
+            Path(f"{self._folder}/{name}").unlink(missing_ok=True)
+            self._projector.forget(name)
+            dropped += 1
+        return dropped
+
+    def _is_near_quota(self) -> bool:
+        try:
+            return folder_bytes(self._folder) > self._settings.quota_bytes * QUOTA_SHARE
+        except FileNotFoundError:
+            return False
+
+    def _drop_calls(self, before_ns: int) -> int:
+        cursor = self._analytics.cursor()
+        try:
+            found = cursor.execute("SELECT count(*) FROM calls WHERE at_ns < ?", [before_ns]).fetchone()
+            count = int(found[0]) if found else 0
+            if count:
+                cursor.execute("DELETE FROM calls WHERE at_ns < ?", [before_ns])
+        finally:
+            cursor.close()
+        if count:
+            self._analytics.checkpoint()
+        return count

@@ -5,6 +5,7 @@ Refuses to know what is served. Invariant: a wrong configuration ends it with st
 
 import gc
 import logging
+import os
 import sys
 import time
 
@@ -24,6 +25,7 @@ WRONG_CONFIGURATION = 2
 
 def main() -> int:
     """Runs the control process and returns its exit status."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy only copies here; a thread a core is waste.
     settings = msgspec.json.decode(sys.stdin.buffer.read(), type=ControlSettings)
     home = Home(settings.home)
     configure_logging("control", home.logs)

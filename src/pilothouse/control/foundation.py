@@ -6,6 +6,7 @@ Refuses to know HTTP. Invariant: when `lay` returns, a snapshot of this configur
 """
 
 import logging
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ import msgspec
 from sqlalchemy import Engine
 
 from pilothouse.access.desk import Desk
+from pilothouse.api.status import StatusReader
 from pilothouse.contracts.errors import ConfigurationError
 from pilothouse.contracts.home import Home
 from pilothouse.control.settings import ControlSettings
@@ -29,6 +31,9 @@ from pilothouse.store.state import open_state
 
 logger = logging.getLogger(__name__)
 
+OBEYED_WITHIN_S = 1.0
+OBEYED_POLL_S = 0.02
+
 
 @dataclass(frozen=True, slots=True)
 class Foundation:
@@ -42,14 +47,26 @@ class Foundation:
 
 
 class _Announcement:
-    """Publishes after each change to who may call; set up in two steps, since each needs the other."""
+    """Publishes after each change to who may call, and waits until the gateways obey.
 
-    publisher: Publisher | None = None
+    So a key works, or works no more, everywhere when its command returns. Set up in two steps, since desk and
+    publisher each need the other.
+    """
+
+    def __init__(self, status: StatusReader) -> None:
+        self._status = status
+        self.publisher: Publisher | None = None
 
     def __call__(self, now_ms: int) -> None:
-        """Publishes now."""
+        """Publishes now; a gateway that does not obey within a second holds nobody up for longer."""
         assert self.publisher is not None
-        self.publisher.publish("who may call has changed", now_ms=now_ms)
+        revision = self.publisher.publish("who may call has changed", now_ms=now_ms)
+        ends = time.monotonic() + OBEYED_WITHIN_S
+        while time.monotonic() < ends:
+            if all(gateway.snapshot_revision >= revision for gateway in self._status.gateways()):
+                return
+            time.sleep(OBEYED_POLL_S)
+        logger.warning("a gateway does not obey the new snapshot yet", extra={"snapshot_revision": revision})
 
 
 def lay(settings: ControlSettings, *, now_ms: int) -> Foundation:
@@ -60,7 +77,7 @@ def lay(settings: ControlSettings, *, now_ms: int) -> Foundation:
     """
     home = Home(settings.home)
     engine = open_state(home.state, backups=home.backups, now_ms=now_ms)
-    announce = _Announcement()
+    announce = _Announcement(StatusReader(home))
     desk = Desk(
         engine,
         pepper=_secret(home.pepper),

@@ -39,14 +39,19 @@ class ChatPeek(msgspec.Struct, frozen=True):
     tools: list[msgspec.Raw] | None = None
     functions: msgspec.Raw = ABSENT
     n: int | None = None
+    stream: bool | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
 
     @property
     def is_plain(self) -> bool:
-        """Whether llama.cpp's own answer is right."""
+        """Whether llama.cpp's own answer is right.
+
+        Of an answer that is no stream, it would go on writing after the client hung up.
+        """
         return (
-            not self.tools
+            bool(self.stream)
+            and not self.tools
             and self.n in {None, 1}
             and all(message.role != "tool" and _is_empty(message.tool_calls) for message in self.messages)
         )
@@ -69,6 +74,7 @@ class _Made:
 
     reader: ToolText | None
     text: list[str] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
     name: str | None = None
     call_id: str = ""
     arguments: list[str] = field(default_factory=list)
@@ -160,6 +166,9 @@ class _Writer:
         logprobs = choice.logprobs.content if choice.logprobs else None
         if logprobs:
             made.logprobs = (made.logprobs or []) + logprobs
+        if choice.delta.reasoning_content:
+            made.reasoning.append(choice.delta.reasoning_content)
+            await self._send(choice.index, {"reasoning_content": choice.delta.reasoning_content})
         text = choice.delta.content or ""
         parts: list[Part] = [Text(text)] if text else []
         if made.reader is not None:
@@ -233,6 +242,8 @@ class _Writer:
 
 def _whole(index: int, made: _Made) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": "".join(made.text)}
+    if made.reasoning:
+        message["reasoning_content"] = "".join(made.reasoning)
     if made.name is not None:
         message["content"] = "".join(made.text) or None
         message["tool_calls"] = [_call(made.call_id, made.name, "".join(made.arguments))]

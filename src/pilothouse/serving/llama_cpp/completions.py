@@ -33,15 +33,17 @@ class CompletionPeek(msgspec.Struct, frozen=True):
     logprobs: int | bool | None = None
     max_tokens: int | None = None
     n: int | None = None
+    stream: bool | None = None
     best_of: int | None = None
     suffix: str | None = None
 
     @property
     def is_plain(self) -> bool:
-        """Whether llama.cpp's own answer is right."""
+        """Whether llama.cpp's own answer is right; without a stream it would outlive its client."""
         prompt = bytes(self.prompt).lstrip()
         return (
-            prompt.startswith(b'"')
+            bool(self.stream)
+            and prompt.startswith(b'"')
             and not self.echo
             and self.logprobs is None
             and self.max_tokens not in {0, None}

@@ -23,7 +23,13 @@ __all__ = ["Front"]
 
 logger = logging.getLogger(__name__)
 
-GAUGES = frozenset({"/health", "/metrics", "/slots", "/props"})
+PASSED = {
+    "/health": "GET",
+    "/metrics": "GET",
+    "/tokenize": "POST",
+    "/detokenize": "POST",
+}
+"""llama.cpp's own paths that this machine's own processes may use, with their methods."""
 
 
 _chat_peek = msgspec.json.Decoder(ChatPeek)
@@ -56,8 +62,8 @@ class Front:
 
     async def _route(self, request: Request, client: Connection) -> None:
         path = request.path
-        if path in GAUGES:
-            await pump(self._inner, "GET", path, b"", client)
+        if PASSED.get(path) == request.method:
+            await pump(self._inner, request.method, path, request.body, client)
             return
         handler = self._routes.get(path)
         if handler is None:
@@ -67,7 +73,10 @@ class Front:
         await handler(request, client)
 
     async def _embed(self, request: Request, client: Connection) -> None:
-        decode_json(request.body)
+        if decode_json(request.body).get("dimensions") is not None:
+            raise InvalidRequestError(
+                "This model's embeddings have one size; `dimensions` is not supported.", param="dimensions"
+            )
         await pump(self._inner, "POST", request.path, request.body, client)
 
     async def _chat(self, request: Request, client: Connection) -> None:

@@ -20,7 +20,8 @@ __all__ = ["Native", "inner_path", "start_native"]
 BATCH_TOKENS = 512
 """A prompt is read in pieces of this size, and other calls get a token between two pieces."""
 
-BERT_BATCH_TOKENS = 4096
+BERT_BATCH_TOKENS = 512
+"""Attention costs the square of what is read at once, other texts included: 4096 took 8 times the memory."""
 CACHE_TYPES = {"f32": 0, "f16": 1, "q8_0": 8}
 """Numbers of `ggml_type`."""
 
@@ -129,4 +130,4 @@ def _for_embeddings(xllamacpp: Any, made: Any, spec: EngineSpec) -> None:
     made.embedding = True
     made.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     made.n_ctx = spec.context_tokens * spec.parallel
-    made.n_batch = made.n_ubatch = BERT_BATCH_TOKENS
+    made.n_batch = made.n_ubatch = max(BERT_BATCH_TOKENS, spec.context_tokens)

@@ -4,6 +4,8 @@ Refuses to know sockets. Invariant: what comes out is an `ErrorBody` with a stri
 came in.
 """
 
+import re
+
 import msgspec
 
 from pilothouse.contracts.errors import ApiError, ErrorBody, ErrorDetail
@@ -11,6 +13,10 @@ from pilothouse.contracts.errors import ApiError, ErrorBody, ErrorDetail
 __all__ = ["error_answer", "refusal"]
 
 _CONTEXT = "exceed_context_size_error"
+
+
+_TOO_LONG = re.compile(r"input \((\d+) tokens\) is too large to process.*batch size: (\d+)")
+"""How llama.cpp refuses a text that an embedding model cannot read in one piece."""
 
 
 class _Detail(msgspec.Struct, frozen=True):
@@ -40,14 +46,14 @@ def refusal(status: int, body: bytes) -> tuple[int, bytes]:
         detail = _decoder.decode(body).error
     except msgspec.DecodeError:
         detail = _Detail()
-    if detail.type == _CONTEXT:
-        message = (
-            f"This model's context is {detail.n_ctx} tokens, but the prompt has {detail.n_prompt_tokens}."
-        )
+    too_long = _TOO_LONG.search(detail.message)
+    if detail.type == _CONTEXT or too_long:
+        size = detail.n_prompt_tokens if too_long is None else too_long[1]
+        limit = detail.n_ctx if too_long is None else too_long[2]
+        message = f"This model's context is {limit} tokens, but the prompt has {size}."
         made = ErrorDetail(
             message=message,
             type="invalid_request_error",
-            param="messages",
             code="context_length_exceeded",
             hint="Shorten the prompt, or give the deployment more `context_tokens`.",
         )

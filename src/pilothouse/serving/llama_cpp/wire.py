@@ -59,6 +59,7 @@ class Delta(msgspec.Struct, frozen=True):
     """What is new in a chunk of a chat."""
 
     content: str | None = None
+    reasoning_content: str | None = None
     role: str | None = None
 
 

@@ -26,7 +26,7 @@ def create_app(
     desk: Desk,
     admin_socket: str,
     allowed_hosts: Sequence[str],
-    readable: Sequence[APIRouter],
+    readable: Sequence[APIRouter] = (),
     routers: Sequence[APIRouter],
     console_folder: Path = CONSOLE_FOLDER,
 ) -> FastAPI:

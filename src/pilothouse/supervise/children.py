@@ -55,6 +55,8 @@ def control_child(plan: Plan) -> ChildSpec:
         address=plan.address,
         access=plan.configuration.access,
         rollout=plan.configuration.rollout,
+        journal=plan.configuration.journal,
+        store=plan.configuration.analytics,
         secrets=tuple(sorted(plan.secrets)),
         root_key=plan.root_key,
     )

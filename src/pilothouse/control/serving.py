@@ -4,21 +4,32 @@ Refuses to know what was served before: that is on record. Invariant: it answers
 away, and says so.
 """
 
+from typing import Protocol
+
 from pilothouse.analytics.overview import Level, State
 from pilothouse.analytics.routes import DeploymentState, PriceView, Served
 from pilothouse.api.metrics import Ingest
-from pilothouse.api.status import StatusReader
 from pilothouse.contracts.snapshot import Deployment, ModelRoute, Price
-from pilothouse.contracts.status import EngineStatus
+from pilothouse.contracts.status import EngineStatus, GatewayStatus, SupervisorStatus
 from pilothouse.rollout.build import Catalogue
 
 _UNKNOWN = EngineStatus(deployment="", state="starting")
 
 
+class Processes(Protocol):
+    """Whoever knows how the processes are."""
+
+    def supervisor(self) -> SupervisorStatus | None:
+        """Returns how the supervisor is, `None` when it does not answer."""
+
+    def gateways(self) -> list[GatewayStatus]:
+        """Returns how each gateway worker is."""
+
+
 class ServingNow:
     """Puts the catalogue and the processes' own words together."""
 
-    def __init__(self, catalogue: Catalogue, status: StatusReader, ingest: Ingest) -> None:
+    def __init__(self, catalogue: Catalogue, status: Processes, ingest: Ingest) -> None:
         self._catalogue = catalogue
         self._status = status
         self._ingest = ingest

@@ -57,7 +57,7 @@ class Ingest:
     """A record that is a little behind."""
 
     def state(self, now_ms: int) -> IngestState:
-        return IngestState(12.5, 0, 0, 0, 0, 0)
+        return IngestState(12.5 if now_ms == 0 else 0.0, 0, 0, 0, 0, 0)
 
 
 def serving(

@@ -75,6 +75,7 @@ def start_native(spec: EngineSpec, settings: EngineSettings) -> Native:
         ArtefactError: The weights are not what they should be, or cannot be loaded.
     """
     check_weights(spec)
+    os.environ["GGML_NO_BACKTRACE"] = "1"  # an abort would run a debugger before the process ends
     import xllamacpp
 
     path = inner_path(spec.socket)
@@ -130,4 +131,6 @@ def _for_embeddings(xllamacpp: Any, made: Any, spec: EngineSpec) -> None:
     made.embedding = True
     made.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     made.n_ctx = spec.context_tokens * spec.parallel
-    made.n_batch = made.n_ubatch = max(BERT_BATCH_TOKENS, spec.context_tokens)
+    # a multiple of the slots: llama.cpp plans its memory for batches that they share evenly, or it aborts
+    shares = -(-max(BERT_BATCH_TOKENS, spec.context_tokens) // spec.parallel)
+    made.n_batch = made.n_ubatch = shares * spec.parallel

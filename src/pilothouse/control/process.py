@@ -35,12 +35,14 @@ from pilothouse.control.sockets import listening
 from pilothouse.control.tail import Tail
 from pilothouse.store.analytics import Analytics
 from pilothouse.store.projector import Projector
+from pilothouse.store.retention import Retention
 from pilothouse.telemetry.keyring import Keyring
 from pilothouse.worker import Job, Worker
 
 logger = logging.getLogger(__name__)
 
 PROJECTION_S = 0.2
+RETENTION_S = 60.0
 EXPIRY_S = 60.0
 JOBS_STOP_WITHIN_S = 10.0
 REQUESTS_STOP_WITHIN_S = 3
@@ -79,7 +81,14 @@ def assembled(
     projector = Projector(home.journal, analytics, content_retention_days=retention_days)
     with closing(projector):
         counters, tail, status = Counters(), Tail[RequestCompleted](), StatusReader(home)
-        ingest = IngestJob(projector, desk=desk, counters=counters, told=tail.give, now_ms=now_ms)
+        ingest = IngestJob(
+            projector,
+            retention=Retention(home.journal, analytics, projector, settings.journal),
+            desk=desk,
+            counters=counters,
+            told=tail.give,
+            now_ms=now_ms,
+        )
         app = create_app(
             desk=desk,
             admin_socket=home.admin_socket,
@@ -101,6 +110,7 @@ def assembled(
         worker = Worker(
             [
                 Job("projector", ingest.tick, PROJECTION_S),
+                Job("retention", ingest.retain, RETENTION_S),
                 Job("expiry", lambda now: desk.forget_expired(now) < 0, EXPIRY_S),
             ]
         )

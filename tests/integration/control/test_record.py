@@ -8,7 +8,11 @@ from pilothouse.contracts.events import Attempt, Content, Parameters
 from pilothouse.network import sync
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.integration.control.conftest import Control
+
+    Start = Callable[..., Control]
 
 NEEDLE = "a sentence that only its owner may read"
 
@@ -144,3 +148,17 @@ def test_a_revoked_key_hears_no_more(control: "Control") -> None:
         call_id = new_id()
         control.record(call_id)
         assert [line for line in lines if line.startswith("data:")] == []
+
+
+def test_what_is_past_its_retention_is_dropped(start_control: "Start") -> None:
+    control = start_control()
+    day_ns = 86_400 * 10**9
+    old, new = new_id(), new_id()
+    control.record(old, Content(request=b'{"a":1}'), at_ns=time.time_ns() - 400 * day_ns)
+    control.record(new, Content(request=b'{"a":1}'))
+    on_record(control, new)
+    control.process.terminate()
+    control.process.wait(20)
+    again = start_control(control.home)
+    again.wait(lambda: again.root("GET", f"/api/v1/requests/{old}").status == 404, "the end of the old call")
+    assert on_record(again, new)["content"]["state"] == "full"

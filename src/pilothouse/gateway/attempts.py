@@ -16,7 +16,7 @@ from pilothouse.contracts.errors import (
     UpstreamError,
     UpstreamTimeoutError,
 )
-from pilothouse.contracts.events import Attempt
+from pilothouse.contracts.events import Attempt, Outcome
 from pilothouse.gateway import record
 from pilothouse.gateway.call import Call
 from pilothouse.gateway.directory import Route, Target
@@ -92,7 +92,7 @@ class Answering(msgspec.Struct, eq=False, weakref=False):
         if self.call.is_ended:
             return
         self.note_attempt(None, "cancelled")
-        self.cancelled()
+        self.cancelled("cut" if self.call.state.is_stopping else "cancelled")
 
     def on_client_paused(self) -> None:
         """Stops reading the upstream."""
@@ -104,9 +104,9 @@ class Answering(msgspec.Struct, eq=False, weakref=False):
         if self.exchange is not None:
             self.exchange.resume()
 
-    def cancelled(self) -> None:
-        """Records a call whose client hung up."""
-        record.end_quietly(self.call, status=record.status_of(self.call), outcome="cancelled")
+    def cancelled(self, outcome: Outcome) -> None:
+        """Records a call whose client hung up, or that was cut because the worker stops."""
+        record.end_quietly(self.call, status=record.status_of(self.call), outcome=outcome)
 
     # -- inside -------------------------------------------------------------------------------------
 

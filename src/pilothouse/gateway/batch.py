@@ -89,12 +89,15 @@ def has_token(batch: bytes) -> bool:
     return any(_adds(chunk) for chunk in map(_chunk, payloads_of(batch)) if chunk is not None)
 
 
-def error_in(payloads: list[bytes]) -> Raw | None:
-    """Returns the first error that an upstream says in its events."""
-    for payload in payloads:
-        chunk = _chunk(payload)
+def split_error(batch: bytes) -> tuple[bytes, Raw] | None:
+    """Returns what stands before the first error that an upstream says in its events, and that error."""
+    before: list[bytes] = []
+    for event in events_of(batch):
+        payload = payload_of(event)
+        chunk = _chunk(payload) if payload is not None else None
         if chunk is not None and is_there(chunk.error):
-            return chunk.error
+            return b"".join(before), chunk.error
+        before.append(event + END)
     return None
 
 

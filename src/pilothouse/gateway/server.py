@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 TICK_S = 0.1
 """The resolution of all deadlines of clients, in seconds."""
-NEVER = 1 << 62
+CUT_S = 1.0
+"""How long connections that were cut may take to be gone, in seconds."""
 
 
 class Occupant(Protocol):
@@ -109,6 +110,9 @@ class Server:
                 await self._empty.wait()
         for connection in list(self.connections):
             connection.cut()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CUT_S):
+                await self._empty.wait()  # what was cut is on record when its connection is lost
         if self._timer is not None:
             self._timer.cancel()
 

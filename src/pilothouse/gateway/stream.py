@@ -12,7 +12,7 @@ from pilothouse.contracts.events import Outcome
 from pilothouse.gateway import record, wire
 from pilothouse.gateway.answers import OK, STATUS_LINES, error_event
 from pilothouse.gateway.attempts import Answering, api_error, bad_answer
-from pilothouse.gateway.batch import BatchEdits, error_in, has_token, split_done
+from pilothouse.gateway.batch import BatchEdits, has_token, split_done, split_error
 from pilothouse.gateway.dialects import openai
 from pilothouse.gateway.figures import confidence_of, tokens_of
 from pilothouse.gateway.fold import Fold
@@ -65,13 +65,13 @@ class StreamAnswer(Answering):
         if not self.call.is_ended:
             self._upstream_ended(error)
 
-    def cancelled(self) -> None:
+    def cancelled(self, outcome: Outcome) -> None:
         """Records what had come when the client hung up."""
         self._close_books()
         try:
-            self._record("cancelled")
-        except JournalError:
-            record.end_quietly(self.call, status=record.status_of(self.call), outcome="cancelled")
+            self._record(outcome)
+        except JournalError as fault:
+            record.log_unrecorded(self.call, fault)
 
     # -- inside -------------------------------------------------------------------------------------
 
@@ -79,7 +79,8 @@ class StreamAnswer(Answering):
         call = self.call
         batch, is_done = split_done(batch)
         if batch:
-            if b'"error"' in batch and self._has_error(batch):
+            if b'"error"' in batch and (broken := split_error(batch)) is not None:
+                self._error_said(*broken)
                 return
             if self.edits is None and not self._learn(batch):
                 return
@@ -150,16 +151,16 @@ class StreamAnswer(Answering):
             self.folded = Fold(is_chat=self.call.operation == "chat")
         return self.folded
 
-    def _has_error(self, batch: bytes) -> bool:
-        """Ends the stream if the upstream says in an event that it cannot go on."""
-        raw = error_in(payloads_of(batch))
-        if raw is None:
-            return False
+    def _error_said(self, before: bytes, raw: msgspec.Raw) -> None:
+        """Ends the stream because the upstream says in an event that it cannot go on."""
         call = self.call
+        if before:
+            self._take(before)
+            if call.is_ended:
+                return
         assert call.target is not None
         error = openai.event_error(raw, provider=call.target.provider, secrets=call.state.secrets)
         self._broken(error, message="the provider sent an error in its stream")
-        return True
 
     def _upstream_ended(self, error: NetworkError | None) -> None:
         """Ends a stream whose upstream said nothing more, cleanly or not."""

@@ -150,7 +150,9 @@ class UpstreamConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade):
-            self._break(BadResponseError("the bytes are not an HTTP answer"))
+            self._deliver(exchange)  # what stood before the fault is good
+            if self.exchange is exchange:
+                self._break(BadResponseError("the bytes are not an HTTP answer"))
             return
         self._deliver(exchange)
 

@@ -108,6 +108,7 @@ class Upstream:
         self.behave: Behave = lambda connection, _: answer_json(connection, json.dumps(CHAT).encode())
         self.requests: list[bytes] = []
         self.connections = 0
+        self._open: list[socket.socket] = []
         self.gone = threading.Event()
         """Set when a connection was closed by the gateway while `hold` waited on it."""
         family = socket.AF_INET if path is None else socket.AF_UNIX
@@ -134,6 +135,9 @@ class Upstream:
         return decoded
 
     def close(self) -> None:
+        for each in (self._listener, *self._open):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits on it
         self._listener.close()
 
     def _accept(self) -> None:
@@ -143,6 +147,7 @@ class Upstream:
             except OSError:
                 return
             self.connections += 1
+            self._open.append(connection)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
@@ -203,6 +208,7 @@ class Rig:
         self.revision = 0
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
+        self._raw: list[socket.socket] = []
 
     # -- the snapshot
 
@@ -350,8 +356,23 @@ class Rig:
 
     def raw(self, data: bytes) -> socket.socket:
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=WAIT_S)
+        self._raw.append(connection)
         connection.sendall(data)
         return connection
+
+    def close_raw(self) -> None:
+        """Closes the sockets that a test left open."""
+        while self._raw:
+            self._raw.pop().close()
+
+    def status(self) -> dict[str, Any]:
+        """Returns the worker's live gauges."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(self.home.gateway_status_socket("0"))
+            connection.sendall(b"GET /status HTTP/1.1\r\n\r\n")
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        gauges: dict[str, Any] = json.loads(answer.partition(b"\r\n\r\n")[2])
+        return gauges
 
     # -- the record
 
@@ -431,6 +452,7 @@ def rig(worker: Rig) -> Iterator[Rig]:
     worker.upstream.gone.clear()
     worker.upstream.requests.clear()
     yield worker
+    worker.close_raw()
     worker.upstream.behave = usual
     assert worker.process is not None
     assert worker.process.poll() is None
@@ -442,6 +464,7 @@ def fresh(tmp_path: Path) -> Iterator[Rig]:
     upstream = Upstream()
     rig = Rig(tmp_path, upstream)
     yield rig
+    rig.close_raw()
     if rig.process is not None and rig.process.poll() is None:
         rig.process.kill()
         rig.process.wait()

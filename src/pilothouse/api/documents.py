@@ -29,7 +29,8 @@ METHODS = ("get", "post", "put", "patch", "delete")
 
 INTRODUCTION = (
     "One address for every model. Calls to models are under `/v1`, as OpenAI's clients make them; the "
-    "management API is under `/api/v1`. Send a key as `Authorization: Bearer <key>`."
+    "management API is under `/api/v1`. Send a key as `Authorization: Bearer <key>`. The examples take the "
+    "server's address from `$PILOTHOUSE` and the key from `$PILOTHOUSE_KEY`."
 )
 
 
@@ -247,6 +248,7 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>API · Pilothouse</title>
+<link rel="icon" href="/assets/favicon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/docs/style.css">
 </head>
 <body>

@@ -182,8 +182,11 @@ class PublicModelList(Open):
 class Readiness(Open):
     """Whether calls are taken, and why not."""
 
-    is_ready: bool
-    reasons: list[str]
+    status: Literal["ready", "unready"]
+    reasons: list[str] = Field(description="Why no calls are taken; empty when they are.")
+    notes: list[str] = Field(description="What is wrong but keeps no call from being answered.")
+    worker: str
+    snapshot_revision: int
 
 
 @router.post("/v1/chat/completions", tags=["Models"], summary="Chat", response_model=ChatCompletion)

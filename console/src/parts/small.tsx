@@ -20,7 +20,7 @@ const ARROWS = { up: "↑", down: "↓", same: "=" } as const;
 
 /** The change to the window before; `better` says which direction is good news. */
 export function ChangeMark({ change, better, window }: { change: Change | null; better: "up" | "down" | null; window: string }) {
-  if (!change) return <span class="change tone-quiet" title={`Nothing to compare with in the ${window} before`}>new</span>;
+  if (!change) return null;
   const tone: Tone = change.direction === "same" || better === null ? "quiet" : change.direction === better ? "good" : "warn";
   const spoken = { up: "up", down: "down", same: "" }[change.direction];
   return (

@@ -14,7 +14,7 @@ import { CallFacts, CallIds, CallParameters, RawJson } from "./call-facts.tsx";
 import { Conversation } from "./conversation.tsx";
 import { Waterfall } from "./waterfall.tsx";
 
-const RETRIES = 12;
+const RETRIES = 8;
 const RETRY_MS = 400;
 
 /** Fetches the call; one that has only just ended may not be on record yet, so a 404 is asked again for a while. */
@@ -58,7 +58,7 @@ function Details({ call }: { call: CallDetail }) {
       )}
       <CallFacts call={call} />
       <Waterfall call={call} />
-      <Conversation content={call.content} />
+      <Conversation call={call} />
       <CallParameters call={call} />
       <CallIds call={call} />
       <RawJson call={call} />

@@ -1,6 +1,6 @@
 // The facts of one call beside its words: tokens, cost, parameters, identifiers, and the whole as JSON.
 import { changeQuery, openView } from "../place/address.ts";
-import { bytes, count, durationText, rate, usd } from "../say/units.ts";
+import { bytes, count, durationText, rate, UNKNOWN, usd } from "../say/units.ts";
 import { pretty } from "../say/messages.ts";
 import type { CallDetail } from "../wire/shapes.ts";
 import { CopyButton } from "../parts/copy.tsx";
@@ -22,7 +22,7 @@ export function CallFacts({ call }: { call: CallDetail }) {
       </Fact>
       <Fact label="Tokens out">{count(call.output_tokens)}</Fact>
       <Fact label="Cost">
-        {call.cost_usd === null ? "unpriced" : usd(call.cost_usd)}
+        {call.cost_usd !== null ? usd(call.cost_usd) : call.input_tokens === null && call.output_tokens === null ? UNKNOWN : "unpriced"}
         {call.price_source && <span class="quiet fact-aside"> {call.price_source}</span>}
       </Fact>
       {call.logprob_mean !== null && (

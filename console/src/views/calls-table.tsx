@@ -22,7 +22,8 @@ function isSame(call: Call, id: string | null): boolean {
 /** How long a call took beside the longest shown: the wait for the first token, then the rest. */
 function Span({ call, longest_ms }: { call: Call; longest_ms: number }) {
   const whole = longest_ms > 0 ? (call.duration_ms / longest_ms) * 100 : 0;
-  const wait = call.duration_ms > 0 ? (Math.min(call.first_token_ms ?? call.duration_ms, call.duration_ms) / call.duration_ms) * whole : 0;
+  // Of a plain answer the first byte is all but the last one: only a stream has a wait and a rest.
+  const wait = call.is_stream && call.duration_ms > 0 ? (Math.min(call.first_token_ms ?? call.duration_ms, call.duration_ms) / call.duration_ms) * whole : 0;
   return (
     <span class="span" aria-hidden="true">
       <span class="span-wait" style={{ width: `${wait}%` }} />
@@ -54,7 +55,7 @@ function Cells({ call, longest_ms }: { call: Call; longest_ms: number }) {
       <td class="c-first num">{durationText(call.first_token_ms)}</td>
       <td class="c-duration num">
         <Span call={call} longest_ms={longest_ms} />
-        {durationText(call.duration_ms)}
+        <span class="span-text">{durationText(call.duration_ms)}</span>
       </td>
       <td class="c-tokens num">
         <Tokens call={call} />

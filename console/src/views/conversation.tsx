@@ -9,7 +9,7 @@ const LONG_TEXT = 1800;
 
 const STATES: Record<CallDetail["content"]["state"], string | null> = {
   full: null,
-  none: "The words of this call were not recorded: its key or model says so (record.content: none).",
+  none: "The words of this call were not recorded: its key or its model says so (record.content: none).",
   erased: "The words of this call have been erased: the data subject's key is destroyed.",
   truncated: "Only the head of a long body is on record.",
 };
@@ -72,10 +72,13 @@ function TurnView({ turn }: { turn: Turn }) {
   );
 }
 
-export function Conversation({ content }: { content: CallDetail["content"] }) {
+const REFUSED = "This call was refused before it reached a model; its words are not on record.";
+
+export function Conversation({ call }: { call: CallDetail }) {
+  const { content } = call;
   const asked = requestTurns(content.request);
   const answered = responseTurns(content.response);
-  const why = STATES[content.state];
+  const why = content.state === "none" && call.outcome === "refused" ? REFUSED : STATES[content.state];
   return (
     <section class="block" aria-labelledby="words-title" data-testid="conversation">
       <h3 id="words-title">Messages</h3>

@@ -27,7 +27,7 @@ function quantileTile(id: string, name: string, of: Quantiles): Golden {
 
 function costTile(of: Overview["cost_usd"], calls: number): Golden {
   // A window in which nothing has a price has no cost; it does not cost $0.
-  const isKnown = of.value !== null && (of.value > 0 || of.unpriced_calls < calls);
+  const isKnown = of.value !== null && calls > 0 && (of.value > 0 || of.unpriced_calls === 0);
   const unpriced = `${count(of.unpriced_calls)} ${of.unpriced_calls === 1 ? "call" : "calls"} unpriced`;
   return {
     id: "cost", name: "Cost", value: isKnown ? usd(of.value) : calls > 0 && of.unpriced_calls > 0 ? "unpriced" : "–", unit: "",
@@ -61,7 +61,7 @@ function goldenOf(overview: Overview): Golden[] {
       id: "tokens", name: "Tokens", value: rate(output.value), unit: "/s out",
       more: [["in", `${rate(input.value)} /s`]],
       change: change(output.value, output.previous), better: null,
-      lines: [line("out", output.series), line("in", input.series, "--series-2")], say: (value) => `${rate(value)}/s`,
+      lines: [line("out", output.series), line("in", input.series, "--series-2")], say: (value) => `${value >= 1000 ? `${(value / 1000).toFixed(1)}k` : rate(value)}/s`,
     },
     costTile(overview.cost_usd, overview.calls),
   ];

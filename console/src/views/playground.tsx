@@ -34,14 +34,14 @@ function Settings({ query, system, onSystem, names, model }: { query: URLSearchP
       </label>
       <label class="field">
         <span>System prompt</span>
-        <textarea name="system" rows={4} value={system} placeholder="You are a helpful assistant." onInput={(event) => onSystem(event.currentTarget.value)} />
+        <textarea name="system" rows={3} value={system} placeholder="You are a helpful assistant." onInput={(event) => onSystem(event.currentTarget.value)} />
       </label>
       <label class="field">
         <span>Temperature <b class="num">{temperature}</b></span>
         <input type="range" name="temperature" min="0" max="2" step="0.1" value={temperature} onInput={(event) => changeQuery({ temperature: event.currentTarget.value })} />
       </label>
       <label class="field">
-        <span>Most tokens to answer with</span>
+        <span>Max tokens</span>
         <input type="number" name="max_tokens" min="1" max="100000" value={query.get("max_tokens") ?? DEFAULT_MAX_TOKENS} onInput={(event) => changeQuery({ max_tokens: event.currentTarget.value })} />
       </label>
     </form>

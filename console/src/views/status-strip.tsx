@@ -37,7 +37,7 @@ function stateOf({ data, failure, at_ms }: Polled<Overview>): { word: string; to
   }
   if (!data) return { word: "Looking", tone: "quiet", reason: "" };
   const level = LEVELS[data.state.level];
-  return { ...level, reason: data.state.reasons.join(" · ") };
+  return { ...level, reason: data.state.reasons.join(" · ") || (data.state.level === "ok" ? "No trouble seen." : "") };
 }
 
 function versionOf(status: SystemStatus | null): string | null {

@@ -31,7 +31,10 @@ export function SystemPanel({ status }: { status: Polled<SystemStatus> }) {
           )}
           {data.supervisor?.started_at_ms !== undefined && <Fact label="started">{age(data.supervisor.started_at_ms, Date.now())}</Fact>}
           {data.supervisor?.snapshot_revision !== undefined && <Fact label="snapshot">revision {data.supervisor.snapshot_revision}</Fact>}
-          {Object.entries(data.versions).map(([name, version]) => version && <Fact key={name} label={name}>{version}</Fact>)}
+          <div class="fact system-versions">
+            <dt>versions</dt>
+            <dd>{Object.entries(data.versions).filter(([, version]) => version).map(([name, version]) => <span key={name}><span class="quiet">{name}</span> {version} </span>)}</dd>
+          </div>
         </dl>
       )}
     </div>

@@ -1,6 +1,6 @@
 // One golden number. Hovering any tile shows the same moment in all of them.
 import { useState } from "preact/hooks";
-import { type Change, clock, moment } from "../say/units.ts";
+import { type Change, clock, moment, UNKNOWN } from "../say/units.ts";
 import type { Overview } from "../wire/shapes.ts";
 import { Chart, type Line } from "../parts/chart.tsx";
 import { ChangeMark } from "../parts/small.tsx";
@@ -34,10 +34,12 @@ function footOf({ lines, say, overview }: TileProps, index: number | null): stri
     const at_ms = overview.series_start_ms + index * overview.series_step_ms;
     const values = lines.map((line) => {
       const value = line.values[index];
-      const said = value === null || value === undefined ? "–" : say(value);
+      const said = value === null || value === undefined ? UNKNOWN : say(value);
       return lines.length > 1 ? `${line.short ?? line.label} ${said}` : said;
     });
-    return `${overview.window_s > 86_400 ? moment(at_ms, overview.now_ms) : clock(at_ms)}  ${values.join("  ")}`;
+    const time = overview.window_s > 86_400 ? moment(at_ms, overview.now_ms) : clock(at_ms);
+    // Two values need the room that the seconds take.
+    return `${lines.length > 1 ? time.replace(/:\d\d$/, "") : time}  ${values.join("  ")}`;
   }
   const most = highest(lines);
   return most === null ? "nothing in this window" : `up to ${say(most)}`;

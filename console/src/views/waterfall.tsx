@@ -14,7 +14,7 @@ interface Bar {
 export function barsOf(call: CallDetail): Bar[] {
   const end_ms = call.duration_ms;
   const queue_ms = Math.min(call.queue_ms ?? 0, end_ms);
-  const bars: Bar[] = [{ name: "queue", from_ms: 0, to_ms: queue_ms, kind: "queue" }];
+  const bars: Bar[] = queue_ms > 0 ? [{ name: "queue", from_ms: 0, to_ms: queue_ms, kind: "queue" }] : [];
   if (call.first_token_ms === null) {
     if (end_ms > queue_ms) bars.push({ name: call.outcome === "refused" ? "checks" : "until the end", from_ms: queue_ms, to_ms: end_ms, kind: "wait" });
     return bars;

@@ -112,6 +112,7 @@ def test_everything_can_be_reached_by_keyboard(page: Page, api: FakeApi) -> None
 
 
 def test_focus_can_be_seen(page: Page) -> None:
+    expect(page.get_by_test_id("tile-latency")).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Tab")

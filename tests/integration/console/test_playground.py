@@ -70,7 +70,7 @@ def test_the_model_and_settings_live_in_the_address_and_embeddings_are_not_offer
     choice = playground.locator("select[name=model]")
     assert choice.locator("option").all_inner_texts() == ["smollm2-135m-instruct", "assistant"]
     choice.select_option("assistant")
-    playground.get_by_label("Most tokens to answer with").fill("64")
+    playground.get_by_label("Max tokens").fill("64")
     playground.reload()
     expect(choice).to_have_value("assistant")
-    expect(playground.get_by_label("Most tokens to answer with")).to_have_value("64")
+    expect(playground.get_by_label("Max tokens")).to_have_value("64")

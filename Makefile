@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 ##   serve    set up what is missing, then run `pilothouse up` (PILOTHOUSE_* variables pass through; more flags in ARGS)
 .PHONY: serve
 serve: $(STAMPS)/base
-	@$(MAKE) --no-print-directory console || echo "Serving without the console page; the next make serve tries again." >&2
+	@$(MAKE) --silent --no-print-directory console || echo "Serving without the console page; the next make serve tries again." >&2
 	@sh scripts/system_packages.sh "the engine" libgomp1=libgomp.so.1
 	@exec $(BIN)/pilothouse up $(ARGS)
 

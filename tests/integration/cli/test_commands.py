@@ -123,3 +123,19 @@ def test_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
         done = run("up", "--home", str(tmp_path / "home"), "--port", port, "--config", str(empty))
     assert done.returncode == 1
     assert f"Port {port} on 127.0.0.1 is already in use" in done.stderr
+
+
+def test_backup_of_no_home_is_an_error(tmp_path: Path) -> None:
+    done = run("backup", "--home", str(tmp_path / "none"))
+    assert done.returncode == 1
+    assert "There is no home" in done.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_restore_of_what_is_no_backup_is_an_error_and_changes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "backup.tar"
+    file.write_bytes(b"not a tar")
+    done = run("restore", str(file), "--home", str(tmp_path / "home"))
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert not [path for path in (tmp_path / "home").rglob("*") if path.is_file()]

@@ -95,9 +95,9 @@ def _network_errors() -> tuple[type[Exception], ...]:
 
 def _bar(progress: Progress) -> type[Any]:
     """Returns a progress bar class, as the library wants one, that tells `progress` instead of a screen."""
-    import huggingface_hub.utils as hub
+    from huggingface_hub.utils.tqdm import tqdm
 
-    base: Any = vars(hub)["tqdm"]
+    base: Any = tqdm
 
     class Bar(base):  # type: ignore[misc]  # the library's class is untyped
         def __init__(self, *args: Any, **named: Any) -> None:

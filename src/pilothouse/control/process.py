@@ -45,6 +45,7 @@ from pilothouse.worker import Job, Worker
 logger = logging.getLogger(__name__)
 
 PROJECTION_S = 0.2
+PUBLICATION_S = 1.0
 RETENTION_S = 60.0
 EXPIRY_S = 60.0
 JOBS_STOP_WITHIN_S = 10.0
@@ -114,6 +115,7 @@ def assembled(
         worker = Worker(
             [
                 Job("projector", ingest.tick, PROJECTION_S),
+                Job("publication", foundation.publisher.tick, PUBLICATION_S),
                 Job("retention", ingest.retain, RETENTION_S),
                 Job("expiry", lambda now: desk.forget_expired(now) < 0, EXPIRY_S),
             ]

@@ -107,6 +107,21 @@ def test_what_cannot_be_written_is_not_kept_as_published(engine: Engine, tmp_pat
         assert repository.last_publication(connection) == 0
 
 
+def test_what_failed_is_published_by_the_next_tick(engine: Engine, tmp_path: Path) -> None:
+    path = tmp_path / "snapshot" / "current"
+    publisher = make(engine, path)
+    publisher.publish("start", now_ms=1)
+    publisher.tick(2)
+    assert read(path).revision == 1, "nothing is due"
+    path.parent.rename(tmp_path / "away")
+    (tmp_path / "snapshot").write_text("in the way")
+    with pytest.raises(OSError, match="snapshot"):
+        publisher.publish("a key was revoked", now_ms=3)
+    (tmp_path / "snapshot").unlink()
+    publisher.tick(4)
+    assert read(path).created_at_ms == 4
+
+
 def test_readers_never_meet_a_part_while_many_publish(engine: Engine, tmp_path: Path) -> None:
     path = tmp_path / "current"
     keys = tuple(KeyRecord(id=f"key_{number}", digest=number.to_bytes(32, "big")) for number in range(500))

@@ -205,7 +205,7 @@ def api_error(error: NetworkError, target: Target) -> ApiError:
         if target.is_engine:
             return UnavailableError(
                 f"The engine of {target.deployment!r} is not ready.",
-                hint="It is starting or has stopped; `pilothouse status` says which.",
+                hint="It is starting or has stopped; the console's list of models says which.",
                 code="engine_not_ready",
                 retry_after_s=2,
             )

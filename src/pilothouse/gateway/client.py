@@ -7,7 +7,7 @@ handler exactly one answer is written, or the occupant learns that the client is
 import asyncio
 from collections import deque
 from time import perf_counter, time_ns
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
@@ -23,7 +23,7 @@ from pilothouse.gateway.answers import error_bytes
 from pilothouse.gateway.request import Request
 
 if TYPE_CHECKING:
-    from pilothouse.gateway.server import Occupant, Server, Upload
+    from pilothouse.gateway.settings import LimitSettings
 
 NEVER = 1 << 62
 LINGER_TICKS = 20
@@ -32,6 +32,61 @@ would reset it, and the answer could be lost on its way."""
 WRITE_HIGH_WATER = 256 * 1024
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
+
+
+class Occupant(Protocol):
+    """Whoever is answering a request, as the client's connection sees it."""
+
+    def on_client_gone(self) -> None:
+        """Learns that nobody will read the answer."""
+
+    def on_client_paused(self) -> None:
+        """Learns that the client reads too slowly."""
+
+    def on_client_resumed(self) -> None:
+        """Learns that the client reads again."""
+
+
+class Upload(Occupant, Protocol):
+    """An occupant that takes the request's body as it comes."""
+
+    def feed(self, data: bytes) -> None:
+        """Takes the next bytes of the body."""
+
+    def feed_end(self) -> None:
+        """Learns that the body is whole."""
+
+
+class Handler(Protocol):
+    """What requests are handed to."""
+
+    def is_upload(self, target: bytes, headers: dict[bytes, bytes]) -> bool:
+        """Says at the end of a request's head whether its body may be streamed to an upload."""
+
+    def open_upload(self, request: Request, client: "ClientConnection") -> Upload | None:
+        """Begins such an upload, or declines."""
+
+    def handle(self, request: Request, client: "ClientConnection") -> None:
+        """Takes a whole (or faulty) request; the answer is written to `client`, now or later."""
+
+
+class Listener(Protocol):
+    """The listening side, as its connections see it."""
+
+    handler: Handler
+    limits: "LimitSettings"
+    head_ticks: int
+    body_ticks: int
+    keep_alive_ticks: int
+    stall_ticks: int
+    tick: int
+    is_stopping: bool
+
+    def joined(self, connection: "ClientConnection") -> bool:
+        """Notes a new connection. Returns whether there is room for it."""
+
+    def left(self, connection: "ClientConnection") -> None:
+        """Forgets a connection."""
 
 
 class ClientConnection(asyncio.Protocol):
@@ -60,7 +115,7 @@ class ClientConnection(asyncio.Protocol):
         "occupant",
     )
 
-    def __init__(self, server: "Server") -> None:
+    def __init__(self, server: Listener) -> None:
         self._server = server
         self._parser = HttpRequestParser(self)
         self._transport: asyncio.Transport = None  # type: ignore[assignment] # set in connection_made, before any use

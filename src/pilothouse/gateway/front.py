@@ -23,13 +23,12 @@ from pilothouse.contracts.snapshot import KeyRecord
 from pilothouse.gateway import catalogue, wire
 from pilothouse.gateway.answers import error_bytes, whole
 from pilothouse.gateway.authenticate import caller_of, require_own_page, session_cookie
-from pilothouse.gateway.client import ClientConnection
+from pilothouse.gateway.client import ClientConnection, Upload
 from pilothouse.gateway.forward import STREAMED_BODY_BYTES, Forwarding
 from pilothouse.gateway.health import Health
 from pilothouse.gateway.ids import new_call_id, usable_request_id
 from pilothouse.gateway.pipeline import take
 from pilothouse.gateway.request import Request
-from pilothouse.gateway.server import Upload
 from pilothouse.gateway.state import GatewayState
 
 CALLS: dict[bytes, Operation] = {

@@ -10,10 +10,9 @@ Refuses to know paths and calls. Invariant: every connection has a deadline or a
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from pilothouse.gateway.client import ClientConnection
-from pilothouse.gateway.request import Request
+from pilothouse.gateway.client import ClientConnection, Handler
 
 if TYPE_CHECKING:
     from pilothouse.gateway.settings import DeadlineSettings, LimitSettings
@@ -22,42 +21,6 @@ TICK_S = 0.1
 """The resolution of all deadlines of clients, in seconds."""
 CUT_S = 1.0
 """How long connections that were cut may take to be gone, in seconds."""
-
-
-class Occupant(Protocol):
-    """Whoever is answering a request, as the client's connection sees it."""
-
-    def on_client_gone(self) -> None:
-        """Learns that nobody will read the answer."""
-
-    def on_client_paused(self) -> None:
-        """Learns that the client reads too slowly."""
-
-    def on_client_resumed(self) -> None:
-        """Learns that the client reads again."""
-
-
-class Upload(Occupant, Protocol):
-    """An occupant that takes the request's body as it comes."""
-
-    def feed(self, data: bytes) -> None:
-        """Takes the next bytes of the body."""
-
-    def feed_end(self) -> None:
-        """Learns that the body is whole."""
-
-
-class Handler(Protocol):
-    """What requests are handed to."""
-
-    def is_upload(self, target: bytes, headers: dict[bytes, bytes]) -> bool:
-        """Says at the end of a request's head whether its body may be streamed to an upload."""
-
-    def open_upload(self, request: Request, client: ClientConnection) -> Upload | None:
-        """Begins such an upload, or declines."""
-
-    def handle(self, request: Request, client: ClientConnection) -> None:
-        """Takes a whole (or faulty) request; the answer is written to `client`, now or later."""
 
 
 class Server:

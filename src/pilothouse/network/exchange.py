@@ -5,15 +5,32 @@ exactly once for each exchange, unless its owner cancels it, and then never.
 """
 
 from asyncio import ReadTransport
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgspec
 
 from pilothouse.network.errors import NetworkError, Phase
 from pilothouse.network.settings import Deadlines
 
-if TYPE_CHECKING:
-    from pilothouse.network.connection import UpstreamConnection
+
+class Carrier(Protocol):
+    """The connection that carries an exchange, as far as the exchange needs it."""
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether reading is paused by whoever hears the answer."""
+
+    def write(self, data: bytes) -> None:
+        """Sends more of the request's body."""
+
+    def pause_answer(self) -> None:
+        """Stops reading from the peer."""
+
+    def resume_answer(self) -> None:
+        """Reads from the peer again."""
+
+    def abandon(self) -> None:
+        """Closes at once, telling nobody."""
 
 
 class ResponseHead(msgspec.Struct, eq=False, weakref=False):
@@ -55,7 +72,7 @@ class Exchange(msgspec.Struct, eq=False, weakref=False):
     """Parts of a streamed request body that came before there was a connection."""
     source: ReadTransport | None = None
     """Where a streamed request body comes from: paused while the upstream reads too slowly."""
-    connection: "UpstreamConnection | None" = None
+    connection: Carrier | None = None
     phase: Phase = "wait"
     deadline_at: float = 0.0
     is_heard: bool = False

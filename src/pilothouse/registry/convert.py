@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import gguf
     import numpy as np
 
-__all__ = ["is_convertible", "to_gguf"]
+__all__ = ["BertConfig", "is_convertible", "to_gguf"]
 
 NEEDED = ("config.json", "vocab.txt", "model.safetensors")
 

@@ -14,7 +14,9 @@ ROLES = "role IN ('root', 'admin', 'member', 'viewer')"
 
 def upgrade() -> None:
     """Makes the first tables."""
-    _access()
+    _organisations()
+    _keys()
+    _sessions()
     _rollout()
     op.create_table(
         "settings",
@@ -26,7 +28,7 @@ def upgrade() -> None:
     )
 
 
-def _access() -> None:
+def _organisations() -> None:
     op.create_table(
         "organisations",
         sa.Column("id", sa.String, nullable=False),
@@ -47,6 +49,9 @@ def _access() -> None:
         ),
     )
     op.create_index("ix_projects_organisation_id_name", "projects", ["organisation_id", "name"], unique=True)
+
+
+def _keys() -> None:
     op.create_table(
         "api_keys",
         sa.Column("id", sa.String, nullable=False),
@@ -71,6 +76,9 @@ def _access() -> None:
         sa.UniqueConstraint("digest", name="uq_api_keys_digest"),
         sa.CheckConstraint(ROLES, name="ck_api_keys_role"),
     )
+
+
+def _sessions() -> None:
     op.create_table(
         "sessions",
         sa.Column("id", sa.String, nullable=False),

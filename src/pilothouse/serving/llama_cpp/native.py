@@ -15,7 +15,7 @@ from pilothouse.contracts.errors import ArtefactError
 from pilothouse.contracts.snapshot import EngineSpec
 from pilothouse.serving.settings import EngineSettings
 
-__all__ = ["Native", "inner_path", "start_native"]
+__all__ = ["Native", "check_weights", "default_threads", "inner_path", "start_native"]
 
 BATCH_TOKENS = 512
 """A prompt is read in pieces of this size, and other calls get a token between two pieces."""

@@ -212,7 +212,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_body(self, data: bytes) -> None:
         """Keeps a piece of the body until the whole read is parsed."""
-        self._body.append(data)
+        if not self._ended:
+            self._body.append(data)
 
     def on_message_complete(self) -> None:
         """Notes that the answer is whole."""

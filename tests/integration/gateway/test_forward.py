@@ -87,6 +87,7 @@ def test_a_large_body_is_streamed_to_control(rig: "Rig", control: "Upstream", ch
     def behave(connection: socket.socket, request: bytes) -> None:
         if b"transfer-encoding: chunked" in request.lower():
             data = request
+            seen.append(len(data))
             while not data.endswith(b"0\r\n\r\n"):
                 data = data[-10:] + connection.recv(1 << 20)
                 seen.append(len(data))

@@ -1,5 +1,6 @@
 """The API around its routes: errors, limits, headers, documentation, metrics, the console's fallback."""
 
+import gzip
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -133,3 +134,18 @@ def test_the_status_answers_though_every_other_process_is_away(control: "Control
     overview = control.root("GET", "/api/v1/overview").json
     assert overview["state"]["level"] == "down"
     assert "no gateway answers" in overview["state"]["reasons"]
+
+
+def test_pages_are_compressed_for_browsers_that_take_it(control: "Control") -> None:
+    plain = control.ask("GET", "/docs")
+    packed = control.ask("GET", "/docs", accept_encoding="gzip, br")
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.headers["vary"] == "accept-encoding"
+    assert gzip.decompress(packed.body) == plain.body
+
+
+def test_a_head_request_has_the_headers_and_no_body(control: "Control") -> None:
+    answer = control.ask("HEAD", "/", accept=BROWSER)
+    assert (answer.status, answer.body) == (200, b"")
+    assert int(answer.headers["content-length"]) > 0

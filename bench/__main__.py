@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from bench import machine, question, report
+from bench import machine, question, report, whole
 from bench.ask import Client, WrongAnswerError, wait_until_right
 from bench.measure import Sample, calm_sample, set_knobs, wait_for_calm
 from bench.mock_upstream import Knobs
@@ -45,6 +45,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--scenarios", help="only these, by name, with commas between")
     parser.add_argument("--rounds", type=int, help="5, or 1 when quick")
     parser.add_argument("--seconds", type=int, help="of each sample: 2, or 1 when quick")
+    parser.add_argument("--no-engine", action="store_true", help="leave out the engine, start and memory")
     parser.add_argument("--write-docs", action="store_true", help="also write docs/reference/benchmarks.md")
     chosen = parser.parse_args(arguments)
     chosen.rounds = chosen.rounds or (1 if chosen.quick else 5)
@@ -94,6 +95,8 @@ def bring_up(peer: Peer, subject: Subject, port: int, scratch: Path) -> Running 
         running = peer.start(place)
         wait_until_right(running, question.PLAIN[0], within_s=STARTED_WITHIN_S)
         subject.start_s = time.perf_counter() - started
+        if running.settle is not None:
+            running.settle()
         running.pause()
     except (PeerUnavailableError, TimeoutError, OSError, subprocess.SubprocessError) as problem:
         subject.unavailable = f"{problem}"
@@ -198,6 +201,9 @@ def main() -> None:
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed: apt-get install wrk")
     run = measure(chosen, console)
+    if not (chosen.quick or chosen.no_engine or chosen.peers):
+        os.sched_setaffinity(0, set(range(os.cpu_count() or 1)))
+        run.extras = whole.measure(chosen.rounds)
     report.show(run, console)
     folder = ROOT / "bench/results"
     folder.mkdir(exist_ok=True)

@@ -4,12 +4,14 @@ Refuses to know medians and tables. Invariant: only one peer runs while a sample
 stopped in their tracks.
 """
 
+import contextlib
 import os
 import statistics
 import subprocess
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import httptools
@@ -80,14 +82,14 @@ def own_seconds() -> float:
 
 def sample(peer: Running, scenario: Scenario, *, name: str, number: int, seconds: int, core: int) -> Sample:
     """Loads `peer` for about `seconds` from `core` and returns what was seen."""
-    started, everybody, own = time.perf_counter(), machine_seconds(), own_seconds()
-    before = cpu_seconds(peer.counted())
-    if scenario.is_first_token:
-        taken = first_tokens(peer, scenario, seconds)
-    else:
-        taken = wrk(peer, scenario, seconds, core)
-    spent = cpu_seconds(peer.counted()) - before
-    foreign = (machine_seconds() - everybody) - (own_seconds() - own)
+    disturbed: list[float] = []
+    with disturbance(disturbed):
+        before = cpu_seconds(peer.counted())
+        if scenario.is_first_token:
+            taken = first_tokens(peer, scenario, seconds)
+        else:
+            taken = wrk(peer, scenario, seconds, core)
+        spent = cpu_seconds(peer.counted()) - before
     return Sample(
         peer=name,
         scenario=scenario.name,
@@ -98,19 +100,28 @@ def sample(peer: Running, scenario: Scenario, *, name: str, number: int, seconds
         p50_us=taken.p50_us,
         p99_us=taken.p99_us,
         wrong=taken.wrong + taken.socket_errors + taken.timeouts,
-        disturbed=max(0.0, foreign) / (2 * (time.perf_counter() - started)),
+        disturbed=disturbed[0],
         example=taken.example,
     )
+
+
+@contextlib.contextmanager
+def disturbance(into: list[float]) -> Iterator[None]:
+    """Adds to `into` the part of two cores' time that others had within the block."""
+    started, everybody, own = time.perf_counter(), machine_seconds(), own_seconds()
+    yield
+    foreign = (machine_seconds() - everybody) - (own_seconds() - own)
+    into.append(max(0.0, foreign) / (2 * (time.perf_counter() - started)))
 
 
 def wait_for_calm(*, within_s: float) -> None:
     """Waits until others leave the machine alone for a moment, or until `within_s` have passed."""
     started = time.perf_counter()
     while time.perf_counter() - started < within_s:
-        at, everybody, own = time.perf_counter(), machine_seconds(), own_seconds()
-        time.sleep(0.25)
-        foreign = (machine_seconds() - everybody) - (own_seconds() - own)
-        if foreign / (2 * (time.perf_counter() - at)) <= DISTURBED:
+        disturbed: list[float] = []
+        with disturbance(disturbed):
+            time.sleep(0.25)
+        if disturbed[0] <= DISTURBED:
             return
 
 

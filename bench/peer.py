@@ -9,7 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
@@ -47,6 +47,8 @@ class Running:
     set_aside: list[int] = field(default_factory=list)
     """Processes of this peer that stay stopped while it is measured (and are not counted)."""
     log: Path | None = None
+    settle: Callable[[], None] | None = None
+    """What is still to be done once the peer answers, before it is measured."""
 
     def counted(self) -> list[int]:
         """Returns the processes whose work and memory are this peer's."""

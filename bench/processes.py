@@ -53,6 +53,12 @@ def resident_bytes(processes: Iterable[int]) -> int:
     return total
 
 
+def resident_set_bytes(process: int) -> int:
+    """Returns the resident set of one process, shared pages included (RSS)."""
+    fields = _text(f"/proc/{process}/statm").split()
+    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") if fields else 0
+
+
 def memory_gb() -> float:
     """Returns the machine's memory."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9

@@ -52,7 +52,7 @@ class Pilothouse:
         return f"{version()}, Python {interpreter.version(str(interpreter.share_packages(environment)))}"
 
     def start(self, place: Place) -> Running:
-        """Starts `up`, makes a key, and puts the gateway on its core."""
+        """Starts `up`; the root key asks until it answers, a member's key when it is measured."""
         port, home = free_port(), place.scratch / "home"
         configuration = place.scratch / "pilothouse.yaml"
         configuration.write_text(CONFIGURATION.format(upstream=place.upstream_port))
@@ -65,18 +65,18 @@ class Pilothouse:
             environment={**os.environ, "PILOTHOUSE_ROOT_KEY": ROOT_KEY},
             cores=(place.gateway_core, place.load_core),
         )
-        running = Running(process=process, port=port, log=log)
-        try:
-            running.headers["authorization"] = f"Bearer {_key(running, home)}"
-        except PeerUnavailableError:
-            running.stop()
-            raise
+        running = Running(process=process, port=port, log=log, headers=_bearer(ROOT_KEY))
+        running.settle = lambda: self._settle(running, place, home)
+        return running
+
+    def _settle(self, running: Running, place: Place, home: Path) -> None:
+        """Makes a member's key and puts each process on its core."""
+        running.headers = _bearer(_key(running, home))
         for one in running.counted():
             is_gateway = "pilothouse.gateway" in processes.command(one)
             processes.pin(one, place.gateway_core if is_gateway else place.load_core)
             if self.is_control_stopped and "pilothouse.control" in processes.command(one):
                 running.set_aside.append(one)
-        return running
 
 
 class PilothouseWithControl(Pilothouse):
@@ -125,7 +125,11 @@ class PilothouseGateway:
         )
         port = int(listening.getsockname()[1])
         listening.close()
-        return Running(process=process, port=port, log=log, headers={"authorization": f"Bearer {key}"})
+        return Running(process=process, port=port, log=log, headers=_bearer(key))
+
+
+def _bearer(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"}
 
 
 def version() -> str:

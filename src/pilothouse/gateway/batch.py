@@ -86,7 +86,11 @@ def split_done(batch: bytes) -> tuple[bytes, bool]:
 
 def has_token(batch: bytes) -> bool:
     """Says whether any event of a batch adds to an answer (the first one of a chat only names the role)."""
-    return any(_adds(chunk) for chunk in map(_chunk, payloads_of(batch)) if chunk is not None)
+    for payload in payloads_of(batch):
+        chunk = _chunk(payload)
+        if chunk is not None and _adds(chunk):
+            return True
+    return False
 
 
 def split_error(batch: bytes) -> tuple[bytes, Raw] | None:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from pilothouse.gateway import wire
+from pilothouse.gateway.sse import as_json_array, payloads_of
 from pilothouse.gateway.wire import Chunk, ChunkChoice, Delta, Raw, ToolCallDelta, is_there
 
 
@@ -48,17 +49,17 @@ class _Choice:
         self.logprobs: dict[str, list[Raw]] = {}
 
     def add(self, piece: ChunkChoice) -> None:
-        if piece.finish_reason is not None:
-            self.finish_reason = piece.finish_reason
-        if piece.text:
-            self.text.append(piece.text)
         delta = piece.delta
         if delta is not None:
             if delta.content:
                 self.content.append(delta.content)
-            else:
+            if delta.role or delta.tool_calls or delta.reasoning_content or delta.reasoning or delta.refusal:
                 self._add_rest(delta)
-        if is_there(piece.logprobs):
+        elif piece.text:
+            self.text.append(piece.text)
+        if piece.finish_reason is not None:
+            self.finish_reason = piece.finish_reason
+        if piece.logprobs and is_there(piece.logprobs):
             self._add_logprobs(piece.logprobs)
 
     def _add_rest(self, delta: Delta) -> None:
@@ -93,49 +94,44 @@ class _Choice:
 class Fold:
     """The answer that a stream amounts to so far."""
 
-    __slots__ = ("_choices", "_first", "_is_chat", "error", "garbled", "usage")
+    __slots__ = ("_choices", "_first", "_is_chat", "garbled", "usage")
 
     def __init__(self, *, is_chat: bool) -> None:
         self._is_chat = is_chat
         self._choices: dict[int, _Choice] = {}
         self._first: Chunk | None = None
         self.usage: Raw = wire.NOTHING
-        self.error: Raw = wire.NOTHING
         self.garbled = 0
         """Payloads that are not chunks."""
 
-    def feed(self, payloads: list[bytes]) -> None:
-        """Adds the data of some events, in order."""
-        if not payloads:
-            return
+    def feed(self, batch: bytes) -> None:
+        """Adds whole events, in order."""
         try:
-            chunks = wire.decode_chunks(b"[" + b",".join(payloads) + b"]")
+            chunks = wire.decode_chunks(as_json_array(batch))
         except msgspec.DecodeError:
-            chunks = self._feed_singly(payloads)
+            chunks = self._decode_singly(batch)
+        if not chunks:
+            return
+        if self._first is None:
+            self._first = chunks[0]
+        choices = self._choices
         for chunk in chunks:
-            self._add(chunk)
+            if chunk.usage and is_there(chunk.usage):
+                self.usage = chunk.usage
+            for piece in chunk.choices or ():
+                choice = choices.get(piece.index)
+                if choice is None:
+                    choice = choices[piece.index] = _Choice()
+                choice.add(piece)
 
-    def _feed_singly(self, payloads: list[bytes]) -> list[Chunk]:
+    def _decode_singly(self, batch: bytes) -> list[Chunk]:
         chunks = []
-        for payload in payloads:
+        for payload in payloads_of(batch):
             try:
                 chunks.append(wire.decode_chunk(payload))
             except msgspec.DecodeError:
                 self.garbled += 1
         return chunks
-
-    def _add(self, chunk: Chunk) -> None:
-        if self._first is None:
-            self._first = chunk
-        if chunk.usage:
-            self.usage = chunk.usage if is_there(chunk.usage) else self.usage
-        if chunk.error:
-            self.error = chunk.error if is_there(chunk.error) else self.error
-        for piece in chunk.choices or ():
-            choice = self._choices.get(piece.index)
-            if choice is None:
-                choice = self._choices[piece.index] = _Choice()
-            choice.add(piece)
 
     @property
     def finish_reasons(self) -> tuple[str, ...]:

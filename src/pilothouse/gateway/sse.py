@@ -4,6 +4,9 @@ Follows https://html.spec.whatwg.org/multipage/server-sent-events.html as far as
 Refuses to know what an event says. Invariant: what goes in comes out, in order, with line ends as `\n`.
 """
 
+from collections.abc import Iterator
+
+DATA = b"data: "
 DONE = b"data: [DONE]\n\n"
 DONE_PAYLOAD = b"[DONE]"
 END = b"\n\n"
@@ -63,11 +66,19 @@ def events_of(batch: bytes) -> list[bytes]:
     return [event for event in batch.split(END) if event]
 
 
-def payloads_of(batch: bytes) -> list[bytes]:
-    """Returns the data of all events of a batch that have some, `[DONE]` left out."""
-    payloads = []
-    for event in batch.split(END):
-        payload = payload_of(event) if event else None
+def payloads_of(batch: bytes) -> Iterator[bytes]:
+    """Yields the data of all events of a batch that have some, `[DONE]` left out."""
+    start = 0
+    while (end := batch.find(END, start)) >= 0:
+        payload = payload_of(batch[start:end])
+        start = end + len(END)
         if payload and payload != DONE_PAYLOAD:
-            payloads.append(payload)
-    return payloads
+            yield payload
+
+
+def as_json_array(batch: bytes) -> bytes:
+    """Returns the data of all events as the text of a JSON array, if each event is one `data: ` line.
+
+    Where that is not so, the text is no JSON, and the events must be read one by one.
+    """
+    return b"[" + batch[len(DATA) : -len(END)].replace(END + DATA, b",") + b"]"

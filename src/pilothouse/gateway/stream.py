@@ -102,12 +102,12 @@ class StreamAnswer(Answering):
     def _learn(self, batch: bytes) -> bool:
         """Reads the first event: who answers, and what must be edited. Returns whether it is a chunk."""
         call = self.call
-        payloads = payloads_of(batch)
-        if not payloads:
+        payload = next(payloads_of(batch), None)
+        if payload is None:
             return True  # comments only
         assert call.route is not None
         try:
-            first = wire.decode_chunk(payloads[0])
+            first = wire.decode_chunk(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self._upstream_ended(BadResponseError("an event is not a chunk"))
             return False
@@ -143,7 +143,7 @@ class StreamAnswer(Answering):
     def _fold_kept(self) -> None:
         kept, self.kept, self.kept_bytes = self.kept, [], 0
         if kept:
-            self._fold().feed(payloads_of(kept[0] if len(kept) == 1 else b"".join(kept)))
+            self._fold().feed(kept[0] if len(kept) == 1 else b"".join(kept))
 
     def _fold(self) -> Fold:
         """Returns the fold, made at its first use."""

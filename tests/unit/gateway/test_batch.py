@@ -62,7 +62,7 @@ def test_log_probabilities_are_taken_out_of_every_event_and_comments_stay() -> N
     chunk = {"model": "theirs", "choices": [{"index": 0, "delta": {}, "logprobs": {"content": []}}]}
     out = _edits(takes_logprobs=True).apply(b": ping\n\n" + _event(chunk))
     assert out.startswith(b": ping\n\n")
-    assert json.loads(payloads_of(out)[0])["choices"][0]["logprobs"] is None
+    assert json.loads(next(payloads_of(out)))["choices"][0]["logprobs"] is None
 
 
 @pytest.mark.parametrize(

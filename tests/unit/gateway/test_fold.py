@@ -11,7 +11,8 @@ from pilothouse.gateway.fold import Fold
 
 
 def _payload(*choices: dict[str, Any], **more: Any) -> bytes:
-    return json.dumps({"id": "c1", "created": 7, "model": "m", "choices": list(choices), **more}).encode()
+    document = {"id": "c1", "created": 7, "model": "m", "choices": list(choices), **more}
+    return b"data: " + json.dumps(document).encode() + b"\n\n"
 
 
 def _choice(delta: dict[str, Any], finish: str | None = None, index: int = 0, **more: Any) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def _choice(delta: dict[str, Any], finish: str | None = None, index: int = 0, **
 
 def _folded(payloads: list[bytes], *, is_chat: bool = True) -> Any:
     fold = Fold(is_chat=is_chat)
-    fold.feed(payloads)
+    fold.feed(b"".join(payloads))
     return json.loads(fold.plain(model="public", with_logprobs=True))
 
 
@@ -33,7 +34,7 @@ def test_folding_in_pieces_is_folding_at_once(pieces: list[tuple[int, str]], cut
     fold = Fold(is_chat=True)
     places = sorted({0, len(payloads), *(cut for cut in cuts if cut < len(payloads))})
     for a, b in itertools.pairwise(places):
-        fold.feed(payloads[a:b])
+        fold.feed(b"".join(payloads[a:b]))
     whole = _folded(payloads)
     assert json.loads(fold.plain(model="public", with_logprobs=True)) == whole
     for choice in whole["choices"]:
@@ -101,7 +102,7 @@ def test_log_probabilities_are_one_list() -> None:
         return _payload(_choice({"content": "t"}, logprobs=logprobs))
 
     fold = Fold(is_chat=True)
-    fold.feed([piece(-1.5), piece(-2.5)])
+    fold.feed(piece(-1.5) + piece(-2.5))
     choice = json.loads(fold.plain(model="m", with_logprobs=True))["choices"][0]
     assert [token["logprob"] for token in choice["logprobs"]["content"]] == [-1.5, -2.5]
     assert json.loads(fold.plain(model="m", with_logprobs=False))["choices"][0]["logprobs"] is None
@@ -119,7 +120,8 @@ def test_text_completions() -> None:
 
 def test_garbage_between_chunks_is_counted_and_left_out() -> None:
     fold = Fold(is_chat=True)
-    fold.feed([_payload(_choice({"content": "a"})), b"garbage", _payload(_choice({"content": "b"}, "stop"))])
+    good = _payload(_choice({"content": "a"}))
+    fold.feed(b": ping\n\n" + good + b"data: garbage\n\n" + _payload(_choice({"content": "b"}, "stop")))
     assert fold.garbled == 1
     assert fold.is_whole
     assert fold.finish_reasons == ("stop",)
@@ -128,9 +130,9 @@ def test_garbage_between_chunks_is_counted_and_left_out() -> None:
 def test_a_stream_is_whole_when_every_choice_has_ended() -> None:
     fold = Fold(is_chat=True)
     seen = [fold.is_whole]
-    fold.feed([_payload(_choice({"content": "a"}, "stop"), _choice({"content": "b"}, index=1))])
+    fold.feed(_payload(_choice({"content": "a"}, "stop"), _choice({"content": "b"}, index=1)))
     seen.append(fold.is_whole)
-    fold.feed([_payload(_choice({}, "length", index=1))])
+    fold.feed(_payload(_choice({}, "length", index=1)))
     seen.append(fold.is_whole)
     assert seen == [False, False, True]
     assert fold.finish_reasons == ("stop", "length")

@@ -47,5 +47,5 @@ def test_the_data_of_an_event() -> None:
     assert payload_of(b"data:{}") == b"{}"
     assert payload_of(b"event: x\ndata: a\ndata: b") == b"a\nb"
     assert payload_of(b": a comment") is None
-    assert payloads_of(b": hi\n\ndata: 1\n\ndata: [DONE]\n\n") == [b"1"]
+    assert list(payloads_of(b": hi\n\ndata: 1\n\ndata: [DONE]\n\n")) == [b"1"]
     assert events_of(b"data: 1\n\n: x\n\n") == [b"data: 1", b": x"]

@@ -35,7 +35,7 @@ def main() -> int:
         _run(settings)
     except PilothouseError as error:
         logger.error("%s %s", error.message, error.hint or "")  # noqa: TRY400 - the message says it all
-        sys.stderr.write(f"{error.message}\n{error.hint or ''}\n")
+        sys.stderr.write(f"{error.message} {error.hint or ''}\n")
         return WRONG_CONFIGURATION
     finally:
         lease.release()

@@ -28,6 +28,7 @@ from pilothouse.rollout.settings import (
     ProviderSettings,
     RecordSettings,
     RolloutSettings,
+    secret_variable,
 )
 
 DEFAULT_CONTEXT_TOKENS = 8192
@@ -257,19 +258,13 @@ def _require_provider(draft: _Draft, name: str, where: str) -> None:
     if name in draft.providers:
         return
     settings, vendor = draft.settings.providers.get(name), CATALOGUE.get(name)
-    secret = _secret_variable(settings, vendor)
+    secret = secret_variable(name, draft.settings)
     if secret is not None and secret not in draft.around.secrets:
         raise ConfigurationError(
             f"{where}: the provider {name!r} needs the environment variable {secret}, which is not set.",
             hint=f"Set {secret} where Pilothouse starts, or take the deployment out.",
         )
     draft.providers[name] = _provider(name, settings or ProviderSettings(), vendor, secret)
-
-
-def _secret_variable(settings: ProviderSettings | None, vendor: Vendor | None) -> str | None:
-    if settings is not None and settings.api_key is not None:
-        return settings.api_key[2:-1]
-    return vendor.key if vendor is not None else None
 
 
 def _provider(name: str, settings: ProviderSettings, vendor: Vendor | None, secret: str | None) -> Provider:

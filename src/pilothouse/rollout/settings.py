@@ -15,6 +15,7 @@ from pilothouse.contracts.snapshot import (
     EngineName,
     ModelKind,
 )
+from pilothouse.rollout.providers import CATALOGUE
 
 SecretReference = Annotated[str, msgspec.Meta(pattern=r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$")]
 """`${NAME}`: the environment variable that holds the secret. The secret itself never stands in a file."""
@@ -121,9 +122,25 @@ class RolloutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
 
 def referenced_secrets(settings: RolloutSettings) -> dict[str, str]:
-    """Returns the environment variable each provider's `api_key` refers to, by provider name."""
-    return {
-        name: provider.api_key[2:-1]
-        for name, provider in settings.providers.items()
-        if provider.api_key is not None
-    }
+    """Returns the environment variable that each provider in use needs, by provider name.
+
+    That is the one its `api_key` refers to; without that, for a vendor of the catalogue, the vendor's own.
+    """
+    named = (name for name, provider in settings.providers.items() if provider.wildcard or provider.api_key)
+    used = (
+        deployment.provider
+        for model in (settings.models or {}).values()
+        for deployment in model.deployments
+        if deployment.provider is not None
+    )
+    needed = {name: secret_variable(name, settings) for name in dict.fromkeys((*named, *used))}
+    return {name: variable for name, variable in needed.items() if variable is not None}
+
+
+def secret_variable(provider: str, settings: RolloutSettings) -> str | None:
+    """Returns the environment variable that holds a provider's key, `None` when it needs none."""
+    typed = settings.providers.get(provider)
+    if typed is not None and typed.api_key is not None:
+        return typed.api_key[2:-1]
+    vendor = CATALOGUE.get(provider)
+    return vendor.key if vendor is not None else None

@@ -20,7 +20,7 @@ from pilothouse.rollout.build import (
     sources,
 )
 from pilothouse.rollout.providers import CATALOGUE
-from pilothouse.rollout.settings import RolloutSettings
+from pilothouse.rollout.settings import RolloutSettings, referenced_secrets
 
 BUNDLE = {
     "small": replace(
@@ -122,6 +122,32 @@ def test_a_missing_secret_is_named() -> None:
     with pytest.raises(ConfigurationError, match="needs the environment variable OPENAI_API_KEY") as raised:
         build(models={"a": {"deployments": [{"provider": "openai"}]}})
     assert "models.a.deployments.0" in raised.value.message
+
+
+@given(
+    st.sets(st.sampled_from(["openai", "groq", "mistral", "ollama", "mine"])),
+    st.dictionaries(
+        st.sampled_from(["openai", "groq", "mine"]),
+        st.fixed_dictionaries(
+            {"base_url": st.just("http://127.0.0.1:1/v1")},
+            optional={"wildcard": st.booleans(), "api_key": st.sampled_from(["${A}", "${B}"])},
+        ),
+    ),
+)
+def test_the_secrets_said_to_be_needed_are_enough_and_each_is_needed(
+    used: set[str], named: dict[str, dict[str, Any]]
+) -> None:
+    named = {"mine": {"base_url": "http://127.0.0.1:1/v1"}} | named
+    models = {f"by-{name}": {"deployments": [{"provider": name}]} for name in used}
+    settings = msgspec.convert({"models": models, "providers": named}, RolloutSettings)
+    needed = referenced_secrets(settings)
+    variables = set(needed.values())
+    catalogue = build_catalogue(settings, around(*variables), configured_at_s=0)
+    in_service = {provider.name for provider in catalogue.providers}
+    for provider, variable in needed.items():
+        if provider in in_service:
+            with pytest.raises(ConfigurationError, match=variable):
+                build_catalogue(settings, around(*(variables - {variable})), configured_at_s=0)
 
 
 def test_weights_that_are_not_here_leave_their_model_out_and_are_named() -> None:

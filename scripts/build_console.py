@@ -22,7 +22,7 @@ SOURCE = ROOT / "console"
 RESULT = ROOT / "src" / "pilothouse" / "console"
 STAMPS = ROOT / ".stamps"
 STAMP_NAME = "build.sha256"
-NOT_INPUTS = {"node_modules", "dist", ".vite"}
+NOT_INPUTS = {"node_modules", "tests", "dist", ".vite"}
 BUDGET_BYTES = 150_000
 """What the whole page may weigh, gzipped."""
 

@@ -148,5 +148,5 @@ export function changeInPoints(value: number | null, previous: number | null): C
   if (value === null || previous === null) return null;
   const points = (value - previous) * 100;
   if (Math.abs(points) < 0.005) return { text: "no change", direction: "same" };
-  return { text: `${figures(Math.abs(points), 2)} pt`, direction: points > 0 ? "up" : "down" };
+  return { text: `${figures(Math.abs(points))} pt`, direction: points > 0 ? "up" : "down" };
 }

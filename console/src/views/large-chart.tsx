@@ -1,5 +1,5 @@
 // One golden number opened large, with axes and a legend.
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { changeQuery } from "../place/address.ts";
 import { moment } from "../say/units.ts";
 import type { Overview } from "../wire/shapes.ts";
@@ -10,9 +10,11 @@ const SWATCHES: Record<string, string> = { "--series-1": "one", "--series-2": "t
 
 export function LargeChart({ name, lines, say, overview }: { name: string; lines: Line[]; say: (value: number) => string; overview: Overview }) {
   const [index, setIndex] = useState<number | null>(null);
+  const panel = useRef<HTMLElement>(null);
+  useEffect(() => panel.current?.scrollIntoView({ block: "nearest" }), [name]);
   const at_ms = index === null ? null : overview.series_start_ms + index * overview.series_step_ms;
   return (
-    <section class="panel large-chart" aria-label={`${name}, large`} data-testid="large-chart">
+    <section ref={panel} class="panel large-chart" aria-label={`${name}, large`} data-testid="large-chart">
       <header class="panel-head">
         <h2>{name}</h2>
         <ul class="legend num">

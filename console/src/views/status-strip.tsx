@@ -33,7 +33,9 @@ function useTailState(tail: Tail): TailState {
 function stateOf({ data, failure, at_ms }: Polled<Overview>): { word: string; tone: Tone; reason: string } {
   if (failure) {
     const since = at_ms === null ? "" : ` The numbers stand still since ${clock(at_ms)}.`;
-    return { word: "Unreachable", tone: "bad", reason: `${failure.message}${failure.hint ? ` ${failure.hint}` : ""}${since}` };
+    // An answer, even this one, means that the gateway stands: only control is away, and /v1 goes on.
+    const isGatewayThere = failure.status > 0;
+    return { word: isGatewayThere ? "No news" : "Unreachable", tone: isGatewayThere ? "warn" : "bad", reason: `${failure.message}${failure.hint ? ` ${failure.hint}` : ""}${since}` };
   }
   if (!data) return { word: "Looking", tone: "quiet", reason: "" };
   const level = LEVELS[data.state.level];

@@ -15,7 +15,7 @@ export function SystemPanel({ status }: { status: Polled<SystemStatus> }) {
           {(data.supervisor?.processes ?? []).map((process) => (
             <Fact key={process.name} label={process.name}>
               <Pill tone={process.state === "ready" ? "good" : process.state === "failed" ? "bad" : "warn"}>{process.state}</Pill>
-              <span class="quiet num"> {bytes(process.resident_bytes)}{process.restarts ? ` · ${process.restarts} restarts` : ""}</span>
+              <span class="quiet num"> {bytes(process.resident_bytes)}{process.restarts ? ` · ${process.restarts} ${process.restarts === 1 ? "restart" : "restarts"}` : ""}</span>
             </Fact>
           ))}
           {data.gateways.map((gateway) => (

@@ -28,8 +28,10 @@ export interface Calls {
 const PAGE = 50;
 const LIVE_KEPT = 400;
 
-function statusClass(status: number): string {
-  return status >= 500 ? "server_error" : status >= 400 ? "client_error" : "ok";
+/** The class of a call, as the server counts it: what failed or was cut is no success, whatever its status. */
+function statusClass(call: Call): string {
+  if (call.status >= 500 || call.outcome === "failed" || call.outcome === "cut") return "server_error";
+  return call.status >= 400 ? "client_error" : "ok";
 }
 
 /** Whether a live call belongs in a list that the server has filtered by `filter`. */
@@ -37,7 +39,7 @@ export function passes(call: Call, filter: CallFilter): boolean {
   return FILTER_NAMES.every((name) => {
     const wanted = filter[name];
     if (wanted === null) return true;
-    return name === "status_class" ? statusClass(call.status) === wanted : call[name] === wanted;
+    return name === "status_class" ? statusClass(call) === wanted : call[name] === wanted;
   });
 }
 

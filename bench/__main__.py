@@ -45,6 +45,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--scenarios", help="only these, by name, with commas between")
     parser.add_argument("--rounds", type=int, help="5, or 1 when quick")
     parser.add_argument("--seconds", type=int, help="of each sample: 2, or 1 when quick")
+    parser.add_argument("--minutes", type=float, default=60.0, help="begin no round after so many")
     parser.add_argument("--no-engine", action="store_true", help="leave out the engine, start and memory")
     parser.add_argument("--write-docs", action="store_true", help="also write docs/reference/benchmarks.md")
     chosen = parser.parse_args(arguments)
@@ -123,7 +124,11 @@ def rounds(
     console: Console,
 ) -> Iterator[Sample]:
     """Measures every peer in turn under every scenario, round after round."""
+    until = time.monotonic() + chosen.minutes * 60
     for number in range(chosen.rounds):
+        if time.monotonic() > until:
+            console.print(f"stopped after {number} rounds: --minutes {chosen.minutes:g} have passed")
+            return
         for scenario in scenarios:
             set_knobs(port, scenario.knobs)
             for name, peer in started.items():
@@ -201,9 +206,10 @@ def main() -> None:
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed: apt-get install wrk")
     run = measure(chosen, console)
-    if not (chosen.quick or chosen.no_engine or chosen.peers):
+    if not (chosen.quick or chosen.no_engine):
         os.sched_setaffinity(0, set(range(os.cpu_count() or 1)))
         run.extras = whole.measure(chosen.rounds)
+    run.settings["rounds"] = len({one.round for one in run.samples})
     report.show(run, console)
     folder = ROOT / "bench/results"
     folder.mkdir(exist_ok=True)

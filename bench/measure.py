@@ -85,10 +85,13 @@ def sample(peer: Running, scenario: Scenario, *, name: str, number: int, seconds
     disturbed: list[float] = []
     with disturbance(disturbed):
         before = cpu_seconds(peer.counted())
-        if scenario.is_first_token:
-            taken = first_tokens(peer, scenario, seconds)
-        else:
-            taken = wrk(peer, scenario, seconds, core)
+        try:
+            if scenario.is_first_token:
+                taken = first_tokens(peer, scenario, seconds)
+            else:
+                taken = wrk(peer, scenario, seconds, core)
+        except (OSError, RuntimeError, subprocess.SubprocessError) as problem:  # it died: its figure is void
+            taken = Taken(requests=0, seconds=0.0, p50_us=0.0, p99_us=0.0, wrong=1, example=f"{problem}")
         spent = cpu_seconds(peer.counted()) - before
     return Sample(
         peer=name,
@@ -131,12 +134,14 @@ def calm_sample(
     """Takes a sample again, up to `tries` times, while others disturb it; returns the calmest."""
     taken: list[Sample] = []
     for _ in range(tries):
-        if taken and not taken[-1].requests:
+        if taken and not taken[-1].requests and not taken[-1].wrong:
             seconds *= 4  # a slow peer had not answered once
         taken.append(sample(peer, scenario, name=name, number=number, seconds=seconds, core=core))
-        if taken[-1].requests and taken[-1].disturbed <= DISTURBED:
+        if taken[-1].wrong or (taken[-1].requests and taken[-1].disturbed <= DISTURBED):
             break
-    return min(taken, key=lambda one: (one.requests == 0, one.disturbed))
+    return next((one for one in taken if one.wrong), None) or min(
+        taken, key=lambda one: (one.requests == 0, one.disturbed)
+    )
 
 
 def first_tokens(peer: Running, scenario: Scenario, seconds: int) -> Taken:

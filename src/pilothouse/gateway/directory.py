@@ -107,13 +107,13 @@ class Route:
         return self.targets[bisect_right(self._bounds, random() * self._total)]  # noqa: S311 - load spreading
 
     def next_after(self, tried: set[str]) -> Target | None:
-        """Returns the first deployment that has weight and was not tried."""
+        """Returns the first deployment with weight that was not tried; when there is none, a fallback."""
         before = 0
         for target, bound in zip(self.targets, self._bounds, strict=True):
             if bound > before and target.deployment not in tried:
                 return target
             before = bound
-        return None
+        return next((target for target in self.targets if target.deployment not in tried), None)
 
 
 class Directory:

@@ -269,6 +269,16 @@ class Rig:
                     ),
                 ),
                 ModelRoute(
+                    name="rescued",
+                    kind="chat",
+                    deployments=(
+                        Deployment(
+                            id="rescued/fallback", provider="vendor", upstream_model="other", weight=0
+                        ),
+                        Deployment(id="rescued/dead", provider="dead", upstream_model="upstream-model"),
+                    ),
+                ),
+                ModelRoute(
                     name="vectors",
                     kind="embedding",
                     deployments=(Deployment(id="vectors/0", provider="vendor", upstream_model="vectors"),),

@@ -185,6 +185,13 @@ def test_a_deployment_that_refuses_connections_is_passed_over(rig: "Rig") -> Non
     pytest.fail("the weights never chose the other deployment")
 
 
+def test_a_fallback_answers_only_when_the_weighted_cannot(rig: "Rig") -> None:
+    reply = rig.chat(model="rescued")
+    assert (reply.status, reply.json["model"]) == (200, "rescued")
+    attempts = rig.recorded(reply).end.attempts
+    assert [attempt.deployment for attempt in attempts] == ["rescued/dead", "rescued/fallback"]
+
+
 def test_a_provider_named_by_prefix_answers_for_any_model(rig: "Rig") -> None:
     reply = rig.chat(model="vendor/any/model")
     assert reply.json["model"] == "vendor/any/model"

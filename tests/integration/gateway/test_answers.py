@@ -219,6 +219,7 @@ def test_models_are_listed_for_those_who_may_use_them(rig: "Rig") -> None:
         "quiet",
         "local",
         "spread",
+        "rescued",
         "vectors",
     }
     others = rig.ask("GET", "/v1/models", headers={"x-api-key": "ph_other_0123456789"})

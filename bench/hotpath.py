@@ -20,7 +20,7 @@ import uvloop
 from bench import mock_answers
 from bench.mock_upstream import Knobs, compose
 from bench.peers.pilothouse import publish
-from bench.question import PLAIN, STREAMS, Scenario, body
+from bench.question import PACED, PLAIN, STREAMS, Scenario, body
 
 CALLS = 25
 """Calls in one batch: few, so that one batch meets a calm moment."""
@@ -92,13 +92,14 @@ class Bench:
         self.upstream.connection_made(self.upstream_side)  # type: ignore[arg-type] # as above
         origin.release_fresh(self.upstream)
 
-    def call(self, request: bytes, answer: bytes) -> None:
+    def call(self, request: bytes, answer: tuple[bytes, ...]) -> None:
         """Lets one call go through."""
         self.client.data_received(request)
-        self.upstream.data_received(answer)
+        for piece in answer:
+            self.upstream.data_received(piece)
 
-    def prepare(self, scenario: Scenario) -> tuple[bytes, bytes]:
-        """Returns the bytes that come from the client and from the upstream, after one checked call.
+    def prepare(self, scenario: Scenario) -> tuple[bytes, tuple[bytes, ...]]:
+        """Returns the bytes that come from the client and, read by read, from the upstream.
 
         Raises:
             RuntimeError: the call did not end as it should.
@@ -113,7 +114,9 @@ class Bench:
         question = mock_answers.Question(
             model="mock-model", stream=scenario.is_stream, stream_options=options
         )
-        request, answer = head.encode() + content, b"".join(compose("/chat/completions", question, Knobs()))
+        request, answer = head.encode() + content, compose("/chat/completions", question, Knobs())
+        if not scenario.knobs.gap_ms:
+            answer = (b"".join(answer),)
         self.client_side.written = self.upstream_side.written = b""
         self.call(request, answer)
         ending = b"[DONE]" if scenario.is_stream else b'"completion_tokens":20'
@@ -123,7 +126,7 @@ class Bench:
             raise RuntimeError("nothing was sent upstream")
         return request, answer
 
-    def batch(self, request: bytes, answer: bytes) -> float:
+    def batch(self, request: bytes, answer: tuple[bytes, ...]) -> float:
         """Returns the CPU time of a call, in microseconds, over one batch."""
         call, client_side, upstream_side = self.call, self.client_side, self.upstream_side
         started = time.process_time()
@@ -134,10 +137,10 @@ class Bench:
 
 
 async def measure(seconds: float, *, is_profile: bool) -> None:
-    """Prints the best batch's time of plain calls and of streams."""
+    """Prints the best batch's time of plain calls, and of streams in one read and in a read an event."""
     with tempfile.TemporaryDirectory(prefix="pilothouse-hotpath-") as root:
         bench = Bench(root)
-        for scenario in (PLAIN[0], STREAMS):
+        for scenario in (PLAIN[0], STREAMS, PACED):
             request, answer = bench.prepare(scenario)
             best, batches, until = float("inf"), 0, time.monotonic() + seconds
             while time.monotonic() < until:
@@ -154,7 +157,7 @@ async def measure(seconds: float, *, is_profile: bool) -> None:
 def main() -> None:
     """Runs from the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.hotpath", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=3.0, help="for each of the two kinds of call")
+    parser.add_argument("--seconds", type=float, default=3.0, help="for each of the three kinds of call")
     parser.add_argument("--profile", action="store_true", help="also say what each function costs")
     chosen = parser.parse_args()
     uvloop.run(measure(chosen.seconds, is_profile=chosen.profile))

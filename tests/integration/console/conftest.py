@@ -125,6 +125,7 @@ def open_page(browser: Browser, watch: Watch) -> Iterator[Callable[..., Page]]:
             base_url=watch.origin,
             viewport={"width": size[0], "height": size[1]},
             color_scheme="dark" if scheme == "dark" else "light",
+            reduced_motion="reduce",  # without a GPU a moving dot takes a core
         )
         context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)

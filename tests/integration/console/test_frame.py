@@ -158,12 +158,11 @@ def test_one_call_fits_a_narrow_screen(open_page: Callable[..., Page], api: Fake
 
 
 def test_reduced_motion_is_honoured(page: Page) -> None:
-    page.emulate_media(reduced_motion="reduce")
+    motion = "getComputedStyle(document.querySelector('.dot.is-pulsing'), '::after').animationName"
     expect(page.get_by_test_id("live")).to_have_text("live")
-    assert (
-        page.evaluate("getComputedStyle(document.querySelector('.dot.is-pulsing'), '::after').animationName")
-        == "none"
-    )
+    assert page.evaluate(motion) == "none"
+    page.emulate_media(reduced_motion="no-preference")
+    assert page.evaluate(motion) == "pulse"
 
 
 def test_a_hidden_page_holds_no_stream(page: Page, api: FakeApi) -> None:

@@ -13,15 +13,18 @@ from pilothouse.serving.llama_cpp.inner import Answer, Inner
 from pilothouse.serving.llama_cpp.refusals import refusal
 
 __all__ = [
+    "Choice",
     "Chunk",
     "Counts",
     "Delta",
     "Entry",
+    "Logprobs",
     "RefusedError",
     "Usage",
     "chunks",
     "decode_json",
     "entry_text",
+    "raise_for",
 ]
 
 OK = 200

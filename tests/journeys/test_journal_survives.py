@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import pytest
+
 from pilothouse.store.analytics import Analytics
 from pilothouse.store.projector import Projector
 from pilothouse.store.settings import StoreSettings
@@ -84,7 +86,9 @@ WRITER = """
 
 PROJECTOR = """
     import sys, time
-    from pilothouse.store.analytics import Analytics
+    import pytest
+
+from pilothouse.store.analytics import Analytics
     from pilothouse.store.projector import Projector
     from pilothouse.store.settings import StoreSettings
 
@@ -281,9 +285,9 @@ class Ledger:
 class Client(threading.Thread):
     """Calls one after the other, plain and streamed, over one connection while it holds."""
 
-    def __init__(self, number: int, address: str, key: str, ledger: Ledger) -> None:
+    def __init__(self, number: int, address: str, key: str, ledger: Ledger, model: str) -> None:
         super().__init__(daemon=True)
-        self.number, self.key, self.ledger = number, key, ledger
+        self.number, self.key, self.ledger, self.model = number, key, ledger, model
         self.host, self.port = urlsplit(address).hostname or "", urlsplit(address).port or 0
         self.stopping = threading.Event()
         self.fault: BaseException | None = None
@@ -301,7 +305,8 @@ class Client(threading.Thread):
 
     def call(self, connection: HTTPConnection, request_id: str, *, is_stream: bool) -> bool:
         """Makes one call and notes what came of it; returns whether the connection is still good."""
-        asked = {"model": "m", "stream": is_stream, "messages": [{"role": "user", "content": request_id}]}
+        messages = [{"role": "user", "content": f"Tell me about {request_id}."}]
+        asked = {"model": self.model, "stream": is_stream, "max_tokens": 32, "messages": messages}
         headers = {
             "authorization": f"Bearer {self.key}",
             "content-type": "application/json",
@@ -327,8 +332,8 @@ class Client(threading.Thread):
 
 
 @contextlib.contextmanager
-def clients(count: int, up: "Up", ledger: Ledger) -> Iterator[None]:
-    crowd = [Client(number, up.base_url, up.key, ledger) for number in range(count)]
+def clients(count: int, up: "Up", ledger: Ledger, model: str) -> Iterator[None]:
+    crowd = [Client(number, up.base_url, up.key, ledger, model) for number in range(count)]
     for client in crowd:
         client.start()
     try:
@@ -394,7 +399,7 @@ def test_no_call_is_lost_or_doubled_whatever_is_killed(start_up: Callable[..., "
     victims = ["gateway"] * 9 + ["control"] * 6 + ["upstream"] * 3 + ["supervisor"] * 2
     choice.shuffle(victims)
     assert len(victims) == ROUNDS
-    with clients(8, up, ledger):
+    with clients(8, up, ledger, "m"):
         for victim in victims:
             ledger.wait_for(choice.randint(5, 60))
             if victim == "supervisor":
@@ -414,6 +419,31 @@ def test_no_call_is_lost_or_doubled_whatever_is_killed(start_up: Callable[..., "
     assert up.stop() == 0
     report = verify(up.home.journal, Keyring(up.home.keyring, up.home.master_key))
     assert report.is_sound
+
+
+@pytest.mark.engine
+def test_no_call_is_lost_when_the_engine_is_killed(start_up: Callable[..., "Up"]) -> None:
+    ledger, model = Ledger(), "smollm2-135m-instruct"
+    up = start_up(f"models: {{{model}: {{}}}}\n")
+    up.wait_ready()
+    killed: set[int] = set()
+    with clients(3, up, ledger, model):
+        for _ in range(2):
+            ledger.wait_for(3)
+            up.wait(partial(kill_engine, up, killed), "the end of an engine")
+        ledger.wait_for(3)
+    check(up, ledger)
+    assert len(killed) == 2
+    assert up.stop() == 0
+
+
+def kill_engine(up: "Up", killed: set[int]) -> bool:
+    pid = up.status.engines[0].pid
+    if pid is None or pid in killed:
+        return False
+    os.kill(pid, signal.SIGKILL)
+    killed.add(pid)
+    return True
 
 
 def kill_one(up: "Up", kind: str, choice: random.Random) -> bool:
@@ -441,7 +471,7 @@ def check(up: "Up", ledger: Ledger) -> None:
     assert ledger.begun <= set(outcomes)
     began = Counter(outcomes[request_id] for request_id in ledger.begun)
     assert set(began) <= {"cut", "completed"}
-    assert began["cut"] > began["completed"]
+    assert began["cut"] >= began["completed"]
     assert ledger.refused <= set(outcomes)
     assert all(outcomes[request_id] in {"failed", "refused"} for request_id in ledger.refused)
     known = ledger.completed | ledger.begun | ledger.refused | ledger.unanswered

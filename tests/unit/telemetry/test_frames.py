@@ -1,6 +1,6 @@
 """Frames are found again, whatever was torn or changed between them."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilothouse.telemetry.frames import Damage, Raw, frame_bytes, run_of, scan, started_ms_of, wanted_bytes
@@ -12,6 +12,7 @@ def _good(data: bytes, *, is_last: bool = False) -> list[bytes]:
     return [found.payload for found in scan(data, is_last=is_last) if isinstance(found, Raw)]
 
 
+@settings(deadline=None)
 @given(payloads, st.integers(0, 40))
 def test_frames_are_read_back_in_order_before_a_tail_of_zeros(kept: list[bytes], zeros: int) -> None:
     data = b"".join(map(frame_bytes, kept)) + bytes(zeros)
@@ -19,6 +20,7 @@ def test_frames_are_read_back_in_order_before_a_tail_of_zeros(kept: list[bytes],
     assert _good(data, is_last=True) == kept
 
 
+@settings(deadline=None)
 @given(payloads, st.binary(max_size=60), st.data())
 def test_a_torn_last_frame_is_dropped_and_no_other(
     kept: list[bytes], last: bytes, data: st.DataObject
@@ -32,6 +34,7 @@ def test_a_torn_last_frame_is_dropped_and_no_other(
         assert not [item for item in found if isinstance(item, Damage)]
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_changed_byte_costs_one_frame(data: st.DataObject) -> None:
     kept = [b"\x93" + bytes([number]) * 30 for number in range(1, 5)]

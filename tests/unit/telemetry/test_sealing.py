@@ -1,7 +1,7 @@
 """What is sealed comes back under its own key and call only."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilothouse.contracts.errors import JournalError
@@ -20,6 +20,7 @@ class Keys:
         return subject.encode().ljust(32, b".")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.binary(max_size=300), st.text(max_size=20))
 def test_content_comes_back(request: bytes, response: bytes, call_id: str) -> None:
     keys = Keys()
@@ -28,6 +29,7 @@ def test_content_comes_back(request: bytes, response: bytes, call_id: str) -> No
     assert unseal(keys.key("ann"), call_id, sealed) == content
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_any_changed_bit_is_noticed(data: st.DataObject) -> None:
     keys = Keys()

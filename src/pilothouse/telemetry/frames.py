@@ -111,8 +111,9 @@ def scan(data: bytes, base: int = 0, *, is_last: bool = False) -> Iterator[Raw |
             position = end
             continue
         resumed = _follower(view, position)
-        if resumed is None and is_last:
-            resumed = _next_good(data, view, position + 1)
+        if resumed is not None or is_last:
+            # Searched for even then: a changed length may lead past good frames to a later one.
+            resumed = _next_good(data, view, position + 1) or resumed
         if resumed is None:
             return
         yield Damage(base + position, base + resumed, "CRC mismatch")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 SUITE_BUDGETS_S = {"architecture": 45, "unit": 30, "contract": 60, "integration": 120, "journeys": 240}
 """Seconds each suite may take on two cores. Shown at the end of a run, no more: a slow machine is no bug."""
@@ -24,6 +25,9 @@ PARTS = {
 """System commands a test may ask for, each with the names it goes by."""
 
 in_ci = bool(os.environ.get("CI"))
+# No deadline: a slow machine is no bug. In CI the same examples each time: a red run must mean a change.
+settings.register_profile("pilothouse", deadline=None, derandomize=in_ci)
+settings.load_profile("pilothouse")
 seconds_by_suite: dict[str, float] = defaultdict(float)
 
 

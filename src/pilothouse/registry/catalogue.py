@@ -27,7 +27,7 @@ class BundledModel(msgspec.Struct, frozen=True, kw_only=True):
     stored_bytes: int
     """About what it takes in the artefact store."""
     context_tokens: int
-    """Context of each parallel slot."""
+    """Context of each parallel slot; its cache is reserved at the start (SmolLM2 135M: 23 KB a token)."""
     parallel: int = 8
     parameters: int
     """How many weights it has."""
@@ -44,7 +44,8 @@ _ROWS = (
         digest="sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
         download_bytes=92_871_040,
         stored_bytes=98_362_432,
-        context_tokens=8192,
+        context_tokens=4096,
+        parallel=4,
         parameters=134_515_008,
         licence="Apache-2.0",
         description="SmolLM2 135M Instruct, 4-bit: small enough for a laptop's processor.",
@@ -57,6 +58,7 @@ _ROWS = (
         download_bytes=83_506_384,
         stored_bytes=45_950_000,
         context_tokens=512,
+        parallel=4,
         parameters=22_713_216,
         licence="MIT",
         description="all-MiniLM-L6-v2: embeddings of 384 dimensions for English texts.",

@@ -11,7 +11,6 @@ from pilothouse.contracts.snapshot import EngineSpec
 
 __all__ = ["EngineProcess", "EngineSettings"]
 
-Positive = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -30,10 +29,6 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """An engine that was ready this long is healthy: earlier deaths are forgotten, in seconds."""
     gauges_every_s: Seconds = 1.0
     """How often slots, queue and token counts are read from each engine, in seconds."""
-    cache_tokens: Positive = 16_384
-    """The key-value cache that all calls on one engine share, in tokens (SmolLM2 135M: 12 KB a token). One
-    call can use up to its context; when all together would use more, the longest idle prefix is dropped
-    first."""
     prompt_cache_mib: Annotated[int, msgspec.Meta(ge=0)] = 256
     """Memory for prompts that were pushed out of the key-value cache and may come back, in MiB."""
     log_level: Annotated[int, msgspec.Meta(ge=0, le=5)] = 2

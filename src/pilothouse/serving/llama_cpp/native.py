@@ -17,7 +17,7 @@ from pilothouse.serving.settings import EngineSettings
 
 __all__ = ["Native", "check_weights", "default_threads", "inner_path", "start_native"]
 
-BATCH_TOKENS = 512
+BATCH_TOKENS = 256
 """A prompt is read in pieces of this size, and other calls get a token between two pieces."""
 
 BERT_BATCH_TOKENS = 512
@@ -113,14 +113,15 @@ def _parameters(xllamacpp: Any, spec: EngineSpec, settings: EngineSettings, path
     if spec.kind == "embedding":
         _for_embeddings(xllamacpp, made, spec)
     else:
-        _for_chat(made, spec, settings)
+        _for_chat(made, spec)
     return made
 
 
-def _for_chat(made: Any, spec: EngineSpec, settings: EngineSettings) -> None:
-    made.kv_unified = True
-    made.kv_unified_per_slot = spec.context_tokens
-    made.n_ctx = max(int(spec.options.get("cache_tokens", settings.cache_tokens)), spec.context_tokens)
+def _for_chat(made: Any, spec: EngineSpec) -> None:
+    # Each slot has its own share of the cache. One cache for all takes less memory, but when it is full
+    # llama.cpp ends every call that is being answered, not just one (tried: 4 of 4 streams got an error).
+    made.kv_unified = False
+    made.n_ctx = spec.context_tokens * spec.parallel
     made.n_batch = made.n_ubatch = int(spec.options.get("batch_tokens", BATCH_TOKENS))
     made.use_jinja = True
     cache_type = CACHE_TYPES[spec.options.get("cache_type", "f16")]

@@ -154,10 +154,14 @@ class Journal:
         due = time.monotonic() + self._settings.sync_interval_s
         while True:
             await asyncio.sleep(self._settings.watch_interval_s)
-            self._look()
-            if self._settings.sync_interval_s and time.monotonic() >= due:
-                due = time.monotonic() + self._settings.sync_interval_s
-                await self._sync()
+            try:
+                # Adding up the folder takes a millisecond when it holds many segments: off the event loop.
+                self._obey(await asyncio.to_thread(self._shortage))
+                if self._settings.sync_interval_s and time.monotonic() >= due:
+                    due = time.monotonic() + self._settings.sync_interval_s
+                    await self._sync()
+            except (OSError, JournalError) as error:
+                self._refusal = f"the journal cannot be kept: {error}"
 
     def close(self) -> None:
         """Ends the run: cuts the segment to what is in it, drops the spare, lets the lock go."""
@@ -235,10 +239,13 @@ class Journal:
         self._spare = handle
 
     def _look(self) -> None:
-        """Finds out whether new calls may be taken in; a few system calls."""
+        """Finds out whether new calls may be taken in."""
+        self._obey(self._shortage())
+
+    def _obey(self, reason: str | None) -> None:
+        """Refuses new calls for `reason`, or, where there is none, sees that there is a spare segment."""
         if self._keyring.has_changed():
             self._sealer.forget()
-        reason = self._shortage()
         if reason is None and self._spare is None:
             self._refusal = None
             self._allocate_spare()

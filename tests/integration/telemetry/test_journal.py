@@ -232,6 +232,10 @@ def test_quota_and_reserve_say_why_and_are_watched(tmp_path: Path) -> None:
         assert "quota" in str(journal.refusal())
         (folder / "other.segment").unlink()
         await refused(is_refused=False)
+        folder.rename(tmp_path / "away")
+        await refused(is_refused=True)
+        (tmp_path / "away").rename(folder)
+        await refused(is_refused=False)
         watch.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watch

@@ -26,7 +26,10 @@ export interface Calls {
 }
 
 const PAGE = 50;
-const LIVE_KEPT = 400;
+/** Rows that a live list keeps; older ones are one click away. More would cost layout at every batch. */
+const LIVE_KEPT = 100;
+/** In a flood everything is new: nothing is marked so. */
+const MOST_MARKED = 15;
 
 /** The class of a call, as the server counts it: what failed or was cut is no success, whatever its status. */
 function statusClass(call: Call): string {
@@ -76,7 +79,7 @@ function withLive(held: Held, arrived: Call[]): Held {
   const isTrimmed = !held.hasPaged && calls.length > LIVE_KEPT;
   const kept = isTrimmed ? calls.slice(0, LIVE_KEPT) : calls;
   return {
-    ...held, calls: kept, waiting: [], fresh: new Set(arrived.map((call) => call.call_id)),
+    ...held, calls: kept, waiting: [], fresh: new Set(arrived.length > MOST_MARKED ? [] : arrived.map((call) => call.call_id)),
     next_before: isTrimmed ? (kept.at(-1)?.call_id ?? null) : held.next_before,
   };
 }

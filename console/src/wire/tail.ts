@@ -14,6 +14,11 @@ export interface Tail {
 }
 
 const BATCH_MS = 120;
+const LONGEST_BATCH_MS = 1500;
+/** Drawing may take a quarter of the time; the rest stays for the person. */
+const REST_TO_WORK = 3;
+/** What a list can hold at once many times over: in a flood the rest would be drawn over unseen. */
+const MOST_WAITING = 4000;
 const RETRY_MS = 2000;
 
 /** Opens the tail at `path` and keeps it open while the page is visible. */
@@ -24,6 +29,8 @@ export function openTail(path: string): Tail {
   let state: TailState = "connecting";
   let waiting: Call[] = [];
   let flushTimer = 0;
+  let batch_ms = BATCH_MS;
+  let hasDropped = false;
   let retryTimer = 0;
   let wasOpen = false;
 
@@ -36,11 +43,23 @@ export function openTail(path: string): Tail {
     flushTimer = 0;
     const batch = waiting;
     waiting = [];
+    const start = performance.now();
     for (const listener of listeners) listener.onCalls(batch);
+    if (hasDropped) for (const listener of listeners) listener.onGap();
+    hasDropped = false;
+    // A flood makes drawing dear: then the batches come less often.
+    requestAnimationFrame(() => {
+      const rest_ms = (performance.now() - start) * REST_TO_WORK;
+      batch_ms = Math.min(LONGEST_BATCH_MS, Math.max(BATCH_MS, rest_ms));
+    });
   };
   const onCall = (event: MessageEvent<string>): void => {
     waiting.push(JSON.parse(event.data) as Call);
-    if (!flushTimer) flushTimer = window.setTimeout(flush, BATCH_MS);
+    if (waiting.length > MOST_WAITING) {
+      waiting = waiting.slice(-MOST_WAITING / 2);
+      hasDropped = true;
+    }
+    if (!flushTimer) flushTimer = window.setTimeout(flush, batch_ms);
   };
   const disconnect = (): void => {
     window.clearTimeout(retryTimer);

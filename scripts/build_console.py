@@ -10,6 +10,7 @@ import argparse
 import fcntl
 import gzip
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -121,6 +122,16 @@ def check() -> str:
     return "the types hold"
 
 
+def gather_licences(folder: Path) -> None:
+    """Writes the licence of each package whose code is in the page beside it: their terms ask for that."""
+    named = json.loads((SOURCE / "package.json").read_text())["dependencies"]
+    texts = [
+        f"{name} {version}\n\n{(SOURCE / 'node_modules' / name / 'LICENSE').read_text()}"
+        for name, version in sorted(named.items())
+    ]
+    (folder / "licences.txt").write_text("\n\n".join(texts))
+
+
 def build(digest: str) -> int:
     """Type-checks and builds the page, then puts it in place in one step; returns its gzipped size."""
     node, npm = find_node()
@@ -130,6 +141,7 @@ def build(digest: str) -> int:
     shutil.rmtree(fresh, ignore_errors=True)
     vite = SOURCE / "node_modules" / "vite" / "bin" / "vite.js"
     run([node, vite, "build", "--outDir", fresh, "--logLevel", "warn"], "The build of the console", "")
+    gather_licences(fresh)
     size = weigh(fresh)
     (fresh / STAMP_NAME).write_text(digest)
     shutil.rmtree(RESULT, ignore_errors=True)

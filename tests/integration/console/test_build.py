@@ -44,6 +44,15 @@ def test_every_package_is_under_a_licence_we_take() -> None:
     assert "resolved" not in json.dumps(lock)
 
 
+def test_the_licences_of_what_is_inside_travel_with_the_page(built_page: None) -> None:
+    inside = json.loads((ROOT / "console" / "package.json").read_text())["dependencies"]
+    text = (PAGE / "licences.txt").read_text()
+    assert len(inside) == 2
+    for name in inside:
+        assert name in text
+    assert text.count("Permission is hereby granted") == len(inside)
+
+
 def test_sources_stay_split_by_meaning() -> None:
     sources = [
         path for path in (ROOT / "console" / "src").rglob("*") if path.suffix in {".ts", ".tsx", ".css"}

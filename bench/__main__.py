@@ -33,6 +33,8 @@ from bench.results import FLOOR, Run, Subject
 ROOT = Path(__file__).resolve().parents[1]
 GATEWAY_CORE, LOAD_CORE = 0, 1
 STARTED_WITHIN_S = 120.0
+CALM_LOOK_S = 0.5
+"""What a sample takes besides its load when nobody disturbs it."""
 CALM_WITHIN_S = 10.0
 """How long a sample waits for others to leave the machine alone."""
 
@@ -46,10 +48,14 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="5, or 1 when quick")
     parser.add_argument("--seconds", type=int, help="of each sample: 2, or 1 when quick")
     parser.add_argument("--minutes", type=float, default=60.0, help="begin no round after so many")
+    parser.add_argument(
+        "--patience", type=float, default=300.0, help="seconds in all to wait for others and to measure again"
+    )
     parser.add_argument("--no-engine", action="store_true", help="leave out the engine, start and memory")
     parser.add_argument("--write-docs", action="store_true", help="also write docs/reference/benchmarks.md")
     chosen = parser.parse_args(arguments)
     chosen.rounds = chosen.rounds or (1 if chosen.quick else 5)
+    chosen.patience = min(chosen.patience, 15.0) if chosen.quick else chosen.patience
     chosen.seconds = chosen.seconds or (1 if chosen.quick else 2)
     return chosen
 
@@ -124,7 +130,7 @@ def rounds(
     console: Console,
 ) -> Iterator[Sample]:
     """Measures every peer in turn under every scenario, round after round."""
-    until = time.monotonic() + chosen.minutes * 60
+    until, patience_s = time.monotonic() + chosen.minutes * 60, chosen.patience
     for number in range(chosen.rounds):
         if time.monotonic() > until:
             console.print(f"stopped after {number} rounds: --minutes {chosen.minutes:g} have passed")
@@ -136,7 +142,8 @@ def rounds(
                 if name == FLOOR:
                     set_knobs(peer.port, scenario.knobs)
                 warm(peer, scenario)
-                wait_for_calm(within_s=CALM_WITHIN_S / 10 if chosen.quick else CALM_WITHIN_S)
+                began = time.monotonic()
+                wait_for_calm(within_s=min(patience_s, CALM_WITHIN_S))
                 taken = calm_sample(
                     peer,
                     scenario,
@@ -144,8 +151,9 @@ def rounds(
                     number=number,
                     seconds=chosen.seconds,
                     core=LOAD_CORE,
-                    tries=2 if chosen.quick else 3,
+                    tries=3 if patience_s > 0 else 1,
                 )
+                patience_s -= time.monotonic() - began - chosen.seconds - CALM_LOOK_S
                 peer.pause()
                 line = (
                     f"round {number + 1} {scenario.name:12} {name:22} {taken.rate:10,.0f}/s "

@@ -133,12 +133,13 @@ def calm_sample(
 ) -> Sample:
     """Takes a sample again, up to `tries` times, while others disturb it; returns the calmest."""
     taken: list[Sample] = []
-    for _ in range(tries):
-        if taken and not taken[-1].requests and not taken[-1].wrong:
-            seconds *= 4  # a slow peer had not answered once
-        taken.append(sample(peer, scenario, name=name, number=number, seconds=seconds, core=core))
-        if taken[-1].wrong or (taken[-1].requests and taken[-1].disturbed <= DISTURBED):
+    for attempt in range(max(2, tries)):
+        last = sample(peer, scenario, name=name, number=number, seconds=seconds, core=core)
+        taken.append(last)
+        if last.wrong or (last.requests and (last.disturbed <= DISTURBED or attempt + 1 >= tries)):
             break
+        if not last.requests:
+            seconds *= 4  # a slow peer had not answered once
     return next((one for one in taken if one.wrong), None) or min(
         taken, key=lambda one: (one.requests == 0, one.disturbed)
     )

@@ -105,6 +105,12 @@ class Analytics:
                 hint="ask about a shorter time, or raise analytics.query_timeout_s",
                 code="query_timeout",
             ) from error
+        except duckdb.FatalException as error:
+            raise UnavailableError(
+                "the record cannot be read at the moment: it is being opened anew after a fault of the disk",
+                hint="see that the disk is not full; nothing on record is lost",
+                code="record_unavailable",
+            ) from error
         except duckdb.OutOfMemoryException as error:
             raise UnavailableError(
                 "the question to the record needs more memory than it may take",
@@ -193,6 +199,20 @@ class Analytics:
             self._connection.execute("CHECKPOINT")
             for day in self._attached:
                 self._connection.execute(f"CHECKPOINT {_alias(day)}")
+
+    def reopen(self) -> None:
+        """Opens the files anew: DuckDB refuses all work after a checkpoint that met a full disk.
+
+        Cursors of before are of no use any more, and keep the old state alive until they are closed.
+
+        Raises:
+            duckdb.Error: the disk is full still, or somebody has not closed a cursor; try again later.
+        """
+        with self._lock:
+            self._connection.close()
+            self._attached.clear()
+            self._connection = _connect(f"{self.folder}/calls.duckdb", self._settings)
+            _confine(self._connection, self.folder)
 
     def close(self) -> None:
         """Closes all files."""

@@ -5,13 +5,17 @@ rows, with theirs. After a crash between the two, content already there is known
 not added again. A stream without an end becomes a call with outcome `cut` once its process is dead and all
 its segments are read.
 
-Refuses to know what rows are for. Invariant: `tick` may be called at any time, and killed at any point.
+Refuses to know what rows are for. Invariant: `tick` may be called at any time, killed at any
+point, and meet a full disk: what it could not commit, it does again.
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from threading import Lock
 
+import duckdb
 import msgspec
 
 from pilothouse.contracts.errors import JournalError
@@ -82,22 +86,11 @@ class Projector:
         self._folder = folder
         self._analytics = analytics
         self._retention_ms = content_retention_days * 86_400_000
-        self._connection = analytics.cursor()
-        self._positions: dict[str, Progress] = {
-            str(row[0]): Progress(int(row[1]), int(row[2]), int(row[3]), int(row[4]), bool(row[5]))
-            for row in self._connection.execute(
-                "SELECT name, position, events, damages, last_at_ns, is_done FROM segments"
-            ).fetchall()
-        }
-        self._open: dict[str, OpenCall] = {
-            str(row[0]): OpenCall(_decode_started(row[2]), str(row[1]), bool(row[3]))
-            for row in self._connection.execute(
-                "SELECT call_id, run, event, has_content FROM open_calls"
-            ).fetchall()
-        }
         self._content_positions: dict[str, dict[str, int]] = {}
         self._dead: set[str] = set()
         self._guard = Lock()
+        self._is_broken = False
+        self._load()
 
     @property
     def positions(self) -> dict[str, Progress]:
@@ -122,7 +115,34 @@ class Projector:
     def tick(self, now_ms: int) -> Tick:
         """Folds in what the journal has more, up to about 50,000 events."""
         with self._guard:
-            return self._tick(now_ms)
+            if self._is_broken:
+                self._connection.close()
+                self._analytics.reopen()
+                self._load()
+                self._is_broken = False
+                log.info("the record was opened anew")
+            try:
+                return self._tick(now_ms)
+            except duckdb.FatalException:
+                self._is_broken = True
+                raise
+
+    def _load(self) -> None:
+        """Reads how far the files say that they are."""
+        self._connection = self._analytics.cursor()
+        self._positions: dict[str, Progress] = {
+            str(row[0]): Progress(int(row[1]), int(row[2]), int(row[3]), int(row[4]), bool(row[5]))
+            for row in self._connection.execute(
+                "SELECT name, position, events, damages, last_at_ns, is_done FROM segments"
+            ).fetchall()
+        }
+        self._open: dict[str, OpenCall] = {
+            str(row[0]): OpenCall(_decode_started(row[2]), str(row[1]), bool(row[3]))
+            for row in self._connection.execute(
+                "SELECT call_id, run, event, has_content FROM open_calls"
+            ).fetchall()
+        }
+        self._content_positions = {}
 
     def _tick(self, now_ms: int) -> Tick:
         calls: list[RequestCompleted] = []
@@ -244,14 +264,8 @@ class Projector:
     def _commit(self, batch: Batch, now_ms: int) -> None:
         """Writes the content of each day, then the rows with the offsets; each in one transaction."""
         self._keep_contents(batch, now_ms)
-        connection = self._connection
-        connection.execute("BEGIN")
-        try:
+        with _transaction(self._connection):
             self._write(batch)
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
         for call_id in batch.closed:
             self._open.pop(call_id, None)
         self._open.update(batch.opened)
@@ -318,8 +332,7 @@ class Projector:
             return
         upsert = f"INSERT OR REPLACE INTO {schema}.segments VALUES (?, ?)"  # noqa: S608 - as above
         reached = {row.segment: progress[row.segment].position for row in fresh}
-        connection.execute("BEGIN")
-        try:
+        with _transaction(connection):
             bulk_insert(
                 connection,
                 f"{schema}.content",
@@ -334,11 +347,19 @@ class Projector:
             )
             for name, position in reached.items():
                 connection.execute(upsert, [name, position])
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
         known.update(reached)
+
+
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    connection.execute("BEGIN")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(duckdb.Error):  # a COMMIT that met a full disk has ended the transaction already
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _ended_ns(call: RequestCompleted) -> int:

@@ -275,11 +275,12 @@ class Ledger:
             which.add(request_id)
             self.news.notify_all()
 
-    def wait_for(self, more: int, within_s: float = 60.0) -> None:
-        """Waits until so many more answers are whole."""
+    def wait_for(self, more: int, *, of: str = "completed", within_s: float = 60.0) -> None:
+        """Waits until so many more answers have come."""
         with self.news:
-            wanted = len(self.completed) + more
-            assert self.news.wait_for(lambda: len(self.completed) >= wanted, within_s), "no answers come"
+            answers: set[str] = getattr(self, of)
+            wanted = len(answers) + more
+            assert self.news.wait_for(lambda: len(answers) >= wanted, within_s), f"no answers are {of}"
 
 
 class Client(threading.Thread):
@@ -419,6 +420,45 @@ def test_no_call_is_lost_or_doubled_whatever_is_killed(start_up: Callable[..., "
     assert up.stop() == 0
     report = verify(up.home.journal, Keyring(up.home.keyring, up.home.master_key))
     assert report.is_sound
+
+
+def test_a_full_disk_stops_intake_and_loses_nothing(start_up: Callable[..., "Up"], tmp_path: Path) -> None:
+    upstream, ledger = Upstream(), Ledger()
+    configuration = (
+        f"providers:\n  mock: {{base_url: 'http://127.0.0.1:{upstream.port}/v1'}}\n"
+        "models:\n  m: {deployments: [{provider: mock, model: mock}]}\n"
+        "journal: {segment_bytes: 1048576, reserve_bytes: 1048576}\n"
+    )
+    with small_disk(tmp_path / "home" / "journal", 8 * 1024 * 1024) as disk:
+        up = start_up(configuration)
+        up.wait_ready()
+        with clients(4, up, ledger, "m"):
+            ledger.wait_for(50)
+            with contextlib.suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+                while True:
+                    filler.write(bytes(4096))
+            ledger.wait_for(20, of="refused")
+            unready = up.get("/readyz")
+            (disk / "filler").unlink()
+            ledger.wait_for(50)
+        upstream.stop()
+        check(up, ledger)
+        assert unready.status == 503
+        assert "disk is nearly full" in json.loads(unready.body)["reasons"][0]
+        assert up.stop() == 0
+        assert verify(up.home.journal, Keyring(up.home.keyring, up.home.master_key)).is_sound
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: int) -> Iterator[Path]:
+    folder.mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.mark.engine

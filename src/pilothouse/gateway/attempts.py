@@ -176,6 +176,7 @@ class Answering(msgspec.Struct, eq=False, weakref=False):
     def _send(self, target: Target) -> None:
         call = self.call
         call.target = target
+        call.provider, call.deployment, call.price = target.provider, target.deployment, target.price
         exchange = Exchange(prepare(call, target), self, call.state.deadlines)
         now_ms = record.since_ms(call)
         self.attempt_ms = now_ms

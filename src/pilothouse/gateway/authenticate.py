@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 from pilothouse.contracts.errors import AuthenticationError, PermissionDeniedError
 from pilothouse.contracts.snapshot import KeyRecord
 from pilothouse.gateway.call import Call
-from pilothouse.gateway.directory import Directory
+from pilothouse.gateway.state import GatewayState
 
 SESSION_COOKIE = b"pilothouse_session"
 SAFE_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS"))
+NANOSECONDS = 1_000_000_000
 KEY_HINT = "Send `Authorization: Bearer <key>`; `pilothouse keys create` makes a key."
 
 Headers = dict[bytes, bytes]
@@ -22,34 +23,21 @@ Headers = dict[bytes, bytes]
 
 def authenticate(call: Call) -> None:
     """Sets `call.key`."""
+    request, state = call.request, call.state
     try:
-        call.key = caller_of(
-            call.request.method,
-            call.request.headers,
-            call.state.directory,
-            now_s=call.request.at_ns // 1_000_000_000,
-            allowed_hosts=call.state.process.allowed_hosts,
-            allowed_origins=call.state.settings.allowed_origins,
-        )
+        key = caller_of(request.method, request.headers, state, now_ns=request.at_ns)
     except AuthenticationError:
-        if call.request.fault is None:  # the head may not be whole: the fault says more
+        if request.fault is None:  # the head may not be whole: the fault says more
             raise
         return
-    if call.key.role == "viewer":
+    call.key, call.key_id, call.team = key, key.id, key.team
+    if key.role == "viewer":
         raise PermissionDeniedError(
             "This key may look but not call models.", hint="Use a key of the role member or above."
         )
 
 
-def caller_of(
-    method: bytes,
-    headers: Headers,
-    directory: Directory,
-    *,
-    now_s: int,
-    allowed_hosts: Iterable[str],
-    allowed_origins: Iterable[str],
-) -> KeyRecord:
+def caller_of(method: bytes, headers: Headers, state: GatewayState, *, now_ns: int) -> KeyRecord:
     """Returns the key or session of a request.
 
     Raises:
@@ -62,9 +50,9 @@ def caller_of(
         token = session_cookie(headers)
         if token is None:
             raise AuthenticationError("No API key was sent.", hint=KEY_HINT, code="missing_api_key")
-        require_own_page(method, headers, allowed_hosts=allowed_hosts, allowed_origins=allowed_origins)
-    record = directory.key(token)
-    if record is None or (record.expires_at_s is not None and record.expires_at_s <= now_s):
+        require_own_page(method, headers, state)
+    record = state.directory.key(token)
+    if record is None or (record.expires_at_s is not None and record.expires_at_s * NANOSECONDS <= now_ns):
         what = "session" if is_session else "API key"
         raise AuthenticationError(
             f"The {what} sent is not known here, was revoked, or has expired.",
@@ -90,7 +78,21 @@ def session_cookie(headers: Headers) -> bytes | None:
     return None
 
 
-def require_own_page(
+def require_own_page(method: bytes, headers: Headers, state: GatewayState) -> None:
+    """Refuses a request with a cookie unless it can only have come from a page that this gateway serves.
+
+    Raises:
+        PermissionDeniedError: It may have come from elsewhere.
+    """
+    check_own_page(
+        method,
+        headers,
+        allowed_hosts=state.process.allowed_hosts,
+        allowed_origins=state.settings.allowed_origins,
+    )
+
+
+def check_own_page(
     method: bytes, headers: Headers, *, allowed_hosts: Iterable[str], allowed_origins: Iterable[str]
 ) -> None:
     """Refuses a request with a cookie unless it can only have come from our own page.

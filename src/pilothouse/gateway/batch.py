@@ -8,6 +8,7 @@ import msgspec
 
 from pilothouse.gateway import edits, wire
 from pilothouse.gateway.directory import Route
+from pilothouse.gateway.run import has_text
 from pilothouse.gateway.sse import DONE, DONE_PAYLOAD, END, events_of, payload_of, payloads_of
 from pilothouse.gateway.wire import Chunk, Raw, is_there
 
@@ -55,9 +56,11 @@ class BatchEdits:
 
     @staticmethod
     def _without_usage(batch: bytes) -> bytes:
-        for null in NULL_USAGES:
-            batch = batch.replace(null, b"")
         at = batch.find(USAGE_KEY)
+        if batch[at + len(USAGE_KEY) : at + 14].lstrip(b": ").startswith(b"null"):
+            for null in NULL_USAGES:
+                batch = batch.replace(null, b"")
+            at = batch.find(USAGE_KEY)
         while at >= 0:
             start = batch.rfind(END, 0, at)
             start = 0 if start < 0 else start + 2
@@ -86,6 +89,8 @@ def split_done(batch: bytes) -> tuple[bytes, bool]:
 
 def has_token(batch: bytes) -> bool:
     """Says whether any event of a batch adds to an answer (the first one of a chat only names the role)."""
+    if has_text(batch):
+        return True
     for payload in payloads_of(batch):
         chunk = _chunk(payload)
         if chunk is not None and _adds(chunk):

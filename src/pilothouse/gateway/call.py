@@ -7,7 +7,7 @@ call ends once, in `record.end`.
 import msgspec
 
 from pilothouse.contracts.events import Attempt, Operation, Parameters
-from pilothouse.contracts.snapshot import KeyRecord, RecordPolicy
+from pilothouse.contracts.snapshot import KeyRecord, Price, RecordPolicy
 from pilothouse.gateway.client import ClientConnection
 from pilothouse.gateway.directory import Route, Target
 from pilothouse.gateway.figures import UNKNOWN, Tokens
@@ -38,6 +38,8 @@ class Call(msgspec.Struct, kw_only=True, weakref=False):
     purpose: str = "serve"
     # authenticate
     key: KeyRecord | None = None
+    key_id: str | None = None
+    team: str | None = None
     # read
     asked: CallRequest | None = None
     model: str | None = None
@@ -54,6 +56,9 @@ class Call(msgspec.Struct, kw_only=True, weakref=False):
     """The same of usage in a stream."""
     # call
     target: Target | None = None
+    provider: str | None = None
+    deployment: str | None = None
+    price: Price | None = None
     attempts: tuple[Attempt, ...] = ()
     queue_ms: float = 0.0
     is_start_recorded: bool = False

@@ -37,7 +37,9 @@ def content_of(request: bytes | None, response: bytes | None, *, max_bytes: int)
 
 def has_media(body: bytes) -> bool:
     """Says whether a body may hold images, audio or files."""
-    return b'"image_url"' in body or b'"input_audio"' in body or b'"file_data"' in body
+    return b'"type"' in body and (
+        b'"image_url"' in body or b'"input_audio"' in body or b'"file_data"' in body
+    )
 
 
 def without_media(body: bytes) -> bytes:

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from pilothouse.gateway import wire
-from pilothouse.gateway.sse import as_json_array, payloads_of
+from pilothouse.gateway.run import Run, find_run
+from pilothouse.gateway.sse import as_json_array, payload_of, payloads_of
 from pilothouse.gateway.wire import Chunk, ChunkChoice, Delta, Raw, ToolCallDelta, is_there
 
 
@@ -106,6 +107,36 @@ class Fold:
 
     def feed(self, batch: bytes) -> None:
         """Adds whole events, in order."""
+        run = find_run(batch)
+        if run is None or not self._feed_run(run):
+            self._feed_each(batch)
+
+    def _feed_run(self, run: Run) -> bool:
+        """Adds a batch around its run, if the run's events say text and nothing else."""
+        try:
+            chunk = wire.decode_chunk(payload_of(run.template) or b"")
+            text = wire.decode_text(b'"' + run.text + b'"')
+        except msgspec.DecodeError:
+            return False
+        piece = chunk.choices[0] if chunk.choices and len(chunk.choices) == 1 else None
+        if piece is None or chunk.usage or piece.finish_reason or piece.text or is_there(piece.logprobs):
+            return False
+        if piece.delta is None or piece.delta != Delta(content=piece.delta.content):
+            return False
+        self._feed_each(run.before)
+        self._choice(piece.index).content.append(text)
+        self._feed_each(run.after)
+        return True
+
+    def _choice(self, index: int) -> _Choice:
+        choice = self._choices.get(index)
+        if choice is None:
+            choice = self._choices[index] = _Choice()
+        return choice
+
+    def _feed_each(self, batch: bytes) -> None:
+        if not batch:
+            return
         try:
             chunks = wire.decode_chunks(as_json_array(batch))
         except msgspec.DecodeError:
@@ -114,15 +145,11 @@ class Fold:
             return
         if self._first is None:
             self._first = chunks[0]
-        choices = self._choices
         for chunk in chunks:
             if chunk.usage and is_there(chunk.usage):
                 self.usage = chunk.usage
             for piece in chunk.choices or ():
-                choice = choices.get(piece.index)
-                if choice is None:
-                    choice = choices[piece.index] = _Choice()
-                choice.add(piece)
+                self._choice(piece.index).add(piece)
 
     def _decode_singly(self, batch: bytes) -> list[Chunk]:
         chunks = []

@@ -132,23 +132,11 @@ class FrontDoor:
         return 200, catalogue.model_body(self._state.directory, self._caller(request), request.path)
 
     def _caller(self, request: Request) -> KeyRecord:
-        return caller_of(
-            request.method,
-            request.headers,
-            self._state.directory,
-            now_s=request.at_ns // 1_000_000_000,
-            allowed_hosts=self._state.process.allowed_hosts,
-            allowed_origins=self._state.settings.allowed_origins,
-        )
+        return caller_of(request.method, request.headers, self._state, now_ns=request.at_ns)
 
     def _require_own_page(self, request: Request) -> None:
         if session_cookie(request.headers) is not None:
-            require_own_page(
-                request.method,
-                request.headers,
-                allowed_hosts=self._state.process.allowed_hosts,
-                allowed_origins=self._state.settings.allowed_origins,
-            )
+            require_own_page(request.method, request.headers, self._state)
 
 
 def _ids(request: Request) -> bytes:

@@ -26,7 +26,6 @@ def started(call: Call) -> None:
     Raises:
         JournalError: It cannot be recorded, so the stream must not begin.
     """
-    assert call.target is not None
     call.is_start_recorded = True
     event = RequestStarted(
         call.call_id,
@@ -34,13 +33,13 @@ def started(call: Call) -> None:
         call.request.at_ns,
         call.operation,
         call.model or "",
-        call.key.id if call.key is not None else None,
-        call.key.team if call.key is not None else None,
+        call.key_id,
+        call.team,
         call.purpose,
         call.subject,
         call.conversation_id,
-        call.target.provider,
-        call.target.deployment,
+        call.provider,
+        call.deployment,
         call.trace_id,
     )
     call.state.journal.append(event, _content(call, call.request.body, None))
@@ -82,9 +81,13 @@ def end(
 def _completed(
     call: Call, status: int, outcome: Outcome, error: ApiError | None, message: str | None
 ) -> RequestCompleted:
-    key, target, tokens, confidence = call.key, call.target, call.tokens, call.confidence
-    price = target.price if target is not None else None
-    cost = cost_usd(tokens, price)
+    tokens, cost, source, mean, least = call.tokens, None, None, None, None
+    price = call.price
+    if price is not None:
+        cost = cost_usd(tokens, price)
+        source = price.source if cost is not None else None
+    if call.confidence is not None:
+        mean, least = call.confidence
     return RequestCompleted(
         call_id=call.call_id,
         request_id=call.request_id,
@@ -94,10 +97,10 @@ def _completed(
         outcome=outcome,
         model=call.model,
         model_answered=call.model_answered,
-        provider=target.provider if target is not None else None,
-        deployment=target.deployment if target is not None else None,
-        key_id=key.id if key is not None else None,
-        team=key.team if key is not None else None,
+        provider=call.provider,
+        deployment=call.deployment,
+        key_id=call.key_id,
+        team=call.team,
         purpose=call.purpose,
         subject=call.subject,
         conversation_id=call.conversation_id,
@@ -105,23 +108,23 @@ def _completed(
         span_id=call.span_id,
         parent_span_id=call.parent_span_id,
         is_stream=call.is_stream,
-        error_type=error.type if error is not None else None,
-        error_code=error.code if error is not None else None,
+        error_type=None if error is None else error.type,
+        error_code=None if error is None else error.code,
         error_message=message,
         finish_reasons=call.finish_reasons,
         duration_ms=since_ms(call),
         queue_ms=call.queue_ms,
         first_token_ms=call.first_token_ms,
         last_token_ms=call.last_token_ms,
-        tokens_per_second=_rate(call),
+        tokens_per_second=_rate(call) if call.is_stream else None,
         input_tokens=tokens.input,
         output_tokens=tokens.output,
         cached_tokens=tokens.cached,
         reasoning_tokens=tokens.reasoning,
         cost_usd=cost,
-        price_source=price.source if price is not None and cost is not None else None,
-        logprob_mean=confidence[0] if confidence is not None else None,
-        logprob_min=confidence[1] if confidence is not None else None,
+        price_source=source,
+        logprob_mean=mean,
+        logprob_min=least,
         request_bytes=len(call.request.body),
         response_bytes=call.response_bytes,
         parameters=call.parameters,
@@ -186,6 +189,6 @@ def _content(call: Call, request: bytes | None, response: bytes | None) -> Conte
 def _rate(call: Call) -> float | None:
     """Returns output tokens a second between a stream's first and last token."""
     first, last, count = call.first_token_ms, call.last_token_ms, call.tokens.output
-    if not call.is_stream or first is None or last is None or count is None or count < 2 or last <= first:  # noqa: PLR2004 - a rate needs two
+    if first is None or last is None or count is None or count < 2 or last <= first:  # noqa: PLR2004 - a rate needs two
         return None
     return round(count / (last - first) * 1000, 3)

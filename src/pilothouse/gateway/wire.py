@@ -224,6 +224,7 @@ decode_answer = msgspec.json.Decoder(Answer).decode
 decode_embedding_answer = msgspec.json.Decoder(EmbeddingAnswer).decode
 decode_chunk = msgspec.json.Decoder(Chunk).decode
 decode_chunks = msgspec.json.Decoder(list[Chunk]).decode
+decode_text = msgspec.json.Decoder(str).decode
 decode_usage = msgspec.json.Decoder(Usage).decode
 decode_error = msgspec.json.Decoder(UpstreamErrorBody).decode
 decode_logprobs = msgspec.json.Decoder(Logprobs).decode

@@ -3,7 +3,7 @@
 import pytest
 
 from pilothouse.contracts.errors import PermissionDeniedError
-from pilothouse.gateway.authenticate import header_key, require_own_page, session_cookie
+from pilothouse.gateway.authenticate import check_own_page, header_key, session_cookie
 
 
 @pytest.mark.parametrize(
@@ -29,9 +29,7 @@ def test_where_a_session_is_found() -> None:
 
 def _check(method: bytes, **headers: str) -> None:
     given = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
-    require_own_page(
-        method, given, allowed_hosts=("house.example",), allowed_origins=("https://page.example",)
-    )
+    check_own_page(method, given, allowed_hosts=("house.example",), allowed_origins=("https://page.example",))
 
 
 def test_our_own_pages_pass() -> None:

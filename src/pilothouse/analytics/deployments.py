@@ -13,7 +13,7 @@ __all__ = ["DeploymentNumbers", "deployment_numbers"]
 
 QUESTION = f"""
     SELECT deployment, count(*), count(*) FILTER ({SERVER_ERROR}),
-        quantile_cont(first_token_ms, 0.95) FILTER ({MEASURED}),
+        quantile_cont(first_token_ms, 0.95) FILTER ({MEASURED} AND is_stream),
         quantile_cont(duration_ms, 0.95) FILTER ({MEASURED}),
         coalesce(sum(output_tokens), 0), sum(cost_usd), count(*) FILTER ({UNPRICED})
     FROM calls WHERE at_ns >= ? AND at_ns < ? AND deployment IS NOT NULL GROUP BY 1"""  # noqa: S608 - our own words

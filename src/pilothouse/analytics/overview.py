@@ -26,11 +26,12 @@ COUNTS = f"""
         sum(cost_usd), count(*) FILTER ({UNPRICED})
     FROM calls WHERE at_ns >= $start AND at_ns < $end GROUP BY 1"""  # noqa: S608 - our own words
 WHOLE = f"""
-    SELECT at_ns >= $middle, quantile_cont(first_token_ms, [0.5, 0.95, 0.99]),
+    SELECT at_ns >= $middle, quantile_cont(first_token_ms, [0.5, 0.95, 0.99]) FILTER (is_stream),
         quantile_cont(duration_ms, [0.5, 0.95, 0.99])
     FROM calls WHERE at_ns >= $start AND at_ns < $end AND {MEASURED}"""  # noqa: S608 - as above
 STEPS = f"""
-    SELECT (at_ns - $middle) // $step, quantile_cont(first_token_ms, 0.95), quantile_cont(duration_ms, 0.95)
+    SELECT (at_ns - $middle) // $step, quantile_cont(first_token_ms, 0.95) FILTER (is_stream),
+        quantile_cont(duration_ms, 0.95)
     FROM calls WHERE at_ns >= $middle AND at_ns < $end AND {MEASURED}"""  # noqa: S608 - as above
 
 
@@ -88,6 +89,7 @@ class Overview:
     error_rate: Rate
     client_error_rate: Rate
     first_token_ms: Percentiles
+    """Of streams alone: a plain answer comes whole, so it has no first token to wait for."""
     latency_ms: Percentiles
     input_tokens_per_second: Rate
     output_tokens_per_second: Rate

@@ -88,14 +88,15 @@ def test_the_overview_counts_what_happened_now_and_before(record: Record) -> Non
             number,
             duration_ms=duration_ms,
             first_token_ms=duration_ms / 2,
+            is_stream=True,
             input_tokens=10,
             output_tokens=4,
         )
     record.add(25, 100, status=502, outcome="failed", duration_ms=9e9, cost_usd=None)
     record.add(25, 101, status=200, outcome="cut", duration_ms=9e9)
     record.add(25, 102, status=401, outcome="refused", duration_ms=0.1, cost_usd=None)
-    record.add(25, 103, duration_ms=100.0, cost_usd=None)
-    record.add(70, 104, duration_ms=30.0, first_token_ms=7.0, cost_usd=2.0)
+    record.add(25, 103, duration_ms=100.0, first_token_ms=99.0, cost_usd=None)  # plain: it has no first token
+    record.add(70, 104, duration_ms=30.0, first_token_ms=7.0, is_stream=True, cost_usd=2.0)
     record.add(500, 105)
     record.add(-5, 106)  # after now
     record.settle()
@@ -115,6 +116,7 @@ def test_the_overview_counts_what_happened_now_and_before(record: Record) -> Non
     assert found.latency_ms.previous_p95 == 30.0
     assert found.latency_ms.series == [None, None, None, 100.0, None, pytest.approx(190.5)]
     assert found.first_token_ms.previous_p95 == 7.0
+    assert found.first_token_ms.p50 == pytest.approx(statistics.median(durations) / 2)
     assert found.first_token_ms.series[:4] == [None] * 4
     assert found.input_tokens_per_second.value == 200 / 60
     assert found.output_tokens_per_second.series[5] == 8
@@ -134,7 +136,9 @@ def test_calls_without_a_price_are_never_free(record: Record) -> None:
 
 def test_deployments_are_told_apart(record: Record) -> None:
     for number in range(4):
-        record.add(5, number, deployment="a", duration_ms=100.0, first_token_ms=10.0, output_tokens=900)
+        times = {"duration_ms": 100.0, "first_token_ms": 10.0}
+        record.add(5, number, deployment="a", is_stream=True, output_tokens=900, **times)
+    record.add(5, 9, deployment="a", first_token_ms=5000.0)
     record.add(5, 10, deployment="a", status=500, outcome="failed")
     record.add(5, 11, deployment="b", duration_ms=1.0)
     record.add(5, 12, deployment=None, status=404, outcome="refused")
@@ -142,7 +146,7 @@ def test_deployments_are_told_apart(record: Record) -> None:
     record.settle()
     found = deployment_numbers(record.analytics, now_ms=NOW_MS)
     assert set(found) == {"a", "b"}
-    assert (found["a"].requests, found["a"].errors, found["a"].error_rate) == (5, 1, 0.2)
+    assert (found["a"].requests, found["a"].errors, found["a"].error_rate) == (6, 1, 1 / 6)
     assert (found["a"].latency_p95_ms, found["a"].first_token_p95_ms) == (100.0, 10.0)
     assert found["a"].output_tokens_per_second == 4.0
     assert found["b"].first_token_p95_ms is None

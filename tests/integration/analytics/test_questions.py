@@ -136,7 +136,7 @@ def test_calls_without_a_price_are_never_free(record: Record) -> None:
 
 def test_deployments_are_told_apart(record: Record) -> None:
     for number in range(4):
-        times = {"duration_ms": 100.0, "first_token_ms": 10.0}
+        times: dict[str, Any] = {"duration_ms": 100.0, "first_token_ms": 10.0}
         record.add(5, number, deployment="a", is_stream=True, output_tokens=900, **times)
     record.add(5, 9, deployment="a", first_token_ms=5000.0)
     record.add(5, 10, deployment="a", status=500, outcome="failed")

@@ -79,7 +79,7 @@ class EngineSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     """Context for each parallel slot, in tokens."""
     parallel: int = 8
     threads: int = 0
-    """0 means: all cores of the machine."""
+    """0 leaves it to the engine (llama.cpp: all cores but one)."""
     options: dict[str, str] = {}
 
 

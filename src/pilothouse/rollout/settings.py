@@ -68,7 +68,7 @@ class DeploymentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     parallel: Positive | None = None
     """Engines: how many calls are worked on at once. Default: 8."""
     threads: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """Engines: threads of the machine to use; 0 uses all cores."""
+    """Engines: threads to compute with; 0 uses all cores but one, which is left to the gateway."""
     options: dict[str, str] = {}
     """Engines: further options, as the engine itself names them."""
 

@@ -276,3 +276,14 @@ def test_every_dependency_has_its_reason(root: Path) -> None:
     page = (root / "docs" / "decisions" / "0012-dependencies.md").read_text()
     named = re.findall(r"^\| (\w[\w-]*) \| (?!licence)", page, re.MULTILINE)
     assert sorted(named) == sorted(re.split(r"[<>=~ ]", item)[0] for item in wanted)
+
+
+def test_a_journeys_page_and_its_test_have_one_name(root: Path) -> None:
+    """Each page of a journey that ARCHITECTURE.md links to has its test in `tests/journeys/`."""
+    section = (root / "ARCHITECTURE.md").read_text().split("## Journeys")[1].split("\n## ")[0]
+    linked = [Path(link).stem for link, _ in LINK.findall(section)]
+    assert linked
+    missing = [
+        name for name in linked if not (root / f"tests/journeys/test_{name.replace('-', '_')}.py").exists()
+    ]
+    assert missing == []

@@ -4,6 +4,7 @@ Refuses to know how any of it is used. Invariant: one object a process, passed i
 """
 
 from asyncio import AbstractEventLoop
+from hashlib import blake2b
 from typing import Protocol
 
 from pilothouse.contracts.errors import UnavailableError
@@ -41,6 +42,8 @@ class GatewayState:
         self.settings = process.settings
         self.home = Home(process.home)
         self.pepper = pepper
+        self.conversations = blake2b(key=pepper[:64], digest_size=16, person=b"conversation")
+        """Copied for each conversation's name, so that the key is hashed once."""
         self.secrets = frozenset(value for value in process.secrets.values() if value)
         self.journal = journal
         self.pool = pool

@@ -86,9 +86,7 @@ WRITER = """
 
 PROJECTOR = """
     import sys, time
-    import pytest
-
-from pilothouse.store.analytics import Analytics
+    from pilothouse.store.analytics import Analytics
     from pilothouse.store.projector import Projector
     from pilothouse.store.settings import StoreSettings
 
@@ -168,20 +166,23 @@ def test_writers_and_the_projector_killed_at_any_moment(tmp_path: Path) -> None:
     choice = random.Random(SEED)
     writers = [Child(WRITER, [str(tmp_path), f"gateway-{number}"]) for number in range(2)]
     projector = Child(PROJECTOR, [str(tmp_path)])
-    for child in (*writers, projector):
+    children = (*writers, projector)
+    for child in children:
         child.start()
-    for round_number in range(ROUNDS):
-        for writer in writers:
-            writer.hear(choice.randint(1, 400))
-        victim = projector if round_number % 2 else choice.choice(writers)
-        if victim is projector:
-            projector.hear(1)
+    try:
+        for round_number in range(ROUNDS):
             for writer in writers:
-                writer.hear(choice.randint(1400, 2200))  # more than a pipe holds, so it works meanwhile
-        victim.kill()
-        victim.start()
-    for child in (*writers, projector):
-        child.kill()
+                writer.hear(choice.randint(1, 400))
+            victim = projector if round_number % 2 else choice.choice(writers)
+            if victim is projector:
+                projector.hear(1)
+                for writer in writers:
+                    writer.hear(choice.randint(1400, 2200))  # more than a pipe holds, so it works meanwhile
+            victim.kill()
+            victim.start()
+    finally:
+        for child in children:
+            child.kill()
 
     said = [line.split() for writer in writers for line in writer.said]
     completed = {call_id for word, call_id in said if word == "completed"}
@@ -368,6 +369,13 @@ class Upstream:
         self.process.stdout.close()
 
 
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    running = Upstream()
+    yield running
+    running.stop()
+
+
 def pid_of(up: "Up", kind: str, choice: random.Random) -> int | None:
     """Returns the process id of a living child whose name starts with `kind`."""
     found = [part.pid for part in up.status.processes if part.name.startswith(kind) and part.pid]
@@ -386,9 +394,11 @@ def records_of(up: "Up") -> list[dict[str, Any]]:
         before = f"&before={page['next_before']}"
 
 
-def test_no_call_is_lost_or_doubled_whatever_is_killed(start_up: Callable[..., "Up"]) -> None:
+def test_no_call_is_lost_or_doubled_whatever_is_killed(
+    start_up: Callable[..., "Up"], upstream: Upstream
+) -> None:
     choice = random.Random(SEED)
-    upstream, ledger = Upstream(), Ledger()
+    ledger = Ledger()
     configuration = (
         f"providers:\n  mock: {{base_url: 'http://127.0.0.1:{upstream.port}/v1'}}\n"
         "models:\n  m: {deployments: [{provider: mock, model: mock}]}\n"
@@ -414,7 +424,6 @@ def test_no_call_is_lost_or_doubled_whatever_is_killed(start_up: Callable[..., "
             else:
                 up.wait(partial(kill_one, up, victim, choice), f"the end of a {victim}")
         ledger.wait_for(50)
-    upstream.stop()
     up.wait_ready()
     check(up, ledger)
     assert up.stop() == 0
@@ -422,8 +431,10 @@ def test_no_call_is_lost_or_doubled_whatever_is_killed(start_up: Callable[..., "
     assert report.is_sound
 
 
-def test_a_full_disk_stops_intake_and_loses_nothing(start_up: Callable[..., "Up"], tmp_path: Path) -> None:
-    upstream, ledger = Upstream(), Ledger()
+def test_a_full_disk_stops_intake_and_loses_nothing(
+    start_up: Callable[..., "Up"], upstream: Upstream, tmp_path: Path
+) -> None:
+    ledger = Ledger()
     configuration = (
         f"providers:\n  mock: {{base_url: 'http://127.0.0.1:{upstream.port}/v1'}}\n"
         "models:\n  m: {deployments: [{provider: mock, model: mock}]}\n"
@@ -441,7 +452,6 @@ def test_a_full_disk_stops_intake_and_loses_nothing(start_up: Callable[..., "Up"
             unready = up.get("/readyz")
             (disk / "filler").unlink()
             ledger.wait_for(50)
-        upstream.stop()
         check(up, ledger)
         assert unready.status == 503
         assert "disk is nearly full" in json.loads(unready.body)["reasons"][0]

@@ -31,8 +31,9 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """How often slots, queue and token counts are read from each engine, in seconds."""
     prompt_cache_mib: Annotated[int, msgspec.Meta(ge=0)] = 256
     """Memory for prompts that were pushed out of the key-value cache and may come back, in MiB."""
-    log_level: Annotated[int, msgspec.Meta(ge=0, le=5)] = 2
-    """How much an engine writes to its log: 0 nothing, 1 errors, 2 warnings, 3 informs, 5 debugs."""
+    log_level: Annotated[int, msgspec.Meta(ge=0, le=5)] = 1
+    """How much an engine writes to its log: 0 nothing, 1 errors while it starts, 2 warnings, 3 informs, 5
+    debugs. From 2 on its own words are kept while it serves, and they can quote what a caller sent."""
 
 
 class EngineProcess(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -220,6 +220,15 @@ def listening_ports(pid: int) -> set[str]:
     return listening
 
 
+def test_nothing_a_caller_wrote_is_in_the_log(chat: "Running") -> None:
+    message = {"role": "user", "content": "needle"}
+    for grammar in ("root ::= needle (", "%llguidance {}\nstart: needle ("):
+        chat.post(CHAT, messages=[message], max_tokens=1, grammar=grammar)
+    chat.post(CHAT, messages=[message], max_tokens=1, response_format={"type": "needle"})
+    chat.send(CHAT, b'{"messages": [{"role": "needle')
+    assert "needle" not in (Path(chat.spec.socket).parent / "engine.log").read_text()
+
+
 def test_a_connection_is_used_again(chat: "Running") -> None:
     async def run() -> list[bytes]:
         reader, writer = await asyncio.open_unix_connection(chat.spec.socket)

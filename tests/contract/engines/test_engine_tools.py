@@ -115,7 +115,7 @@ def test_auto_leaves_the_choice_to_the_model(chat: "Running") -> None:
         {"role": "system", "content": "Never answer in words. Always call get_weather."},
         *QUESTION,
     ]
-    answer = chat.good(CHAT, messages=told, tools=[WEATHER], max_tokens=40, temperature=0)
+    answer = chat.good(CHAT, messages=told, tools=[WEATHER], max_tokens=10, temperature=0)
     message = answer["choices"][0]["message"]
     if message.get("tool_calls"):
         assert message["tool_calls"][0]["function"]["name"] == "get_weather"

@@ -21,6 +21,9 @@ from pilothouse.serving.llama_cpp.native import Native, start_native
 from pilothouse.serving.process import EXIT_GIVE_UP
 from pilothouse.serving.settings import EngineProcess
 
+KEEPS_WORDS = 2
+"""The log level from which llama.cpp's own words are kept while it serves."""
+
 
 def main() -> None:
     """Loads the model, serves until SIGTERM, and leaves without waiting for native threads."""
@@ -30,11 +33,26 @@ def main() -> None:
     except ArtefactError as fault:
         print(f"{fault.message} {fault.hint or ''}", file=sys.stderr, flush=True)  # noqa: T201 - the log file
         os._exit(EXIT_GIVE_UP)
+    if process.settings.log_level < KEEPS_WORDS:
+        _silence_native()
     Path(process.spec.socket).unlink(missing_ok=True)
     uvloop.run(_serve(process, native))
     Path(process.spec.socket).unlink(missing_ok=True)
     Path(native.socket).unlink(missing_ok=True)
     os._exit(0)
+
+
+def _silence_native() -> None:
+    """Lets only Python write to the log from now on.
+
+    llama.cpp quotes a grammar or schema that it cannot read, and what a caller sent has no place in a log.
+    """
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    sys.stderr = os.fdopen(kept, "w", buffering=1)
 
 
 async def _serve(process: EngineProcess, native: Native) -> None:

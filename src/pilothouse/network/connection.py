@@ -50,21 +50,27 @@ class UpstreamConnection(asyncio.Protocol):
         "_is_started",
         "_owner",
         "_parser",
+        "_pieces",
         "_transport",
         "exchange",
         "idle_since",
+        "on_body",
     )
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
+        self._body: list[bytes] = []
+        self.on_body = self._body.append
+        """The parser's call for each piece of the body; a list's own method, since streams come in many."""
         self._parser = HttpResponseParser(self)
         self._transport: asyncio.Transport = None  # type: ignore[assignment] # set in connection_made, before any use
         self.exchange: Exchange | None = None
         self._headers: list[tuple[bytes, bytes]] = []
-        self._body: list[bytes] = []
         self._head: ResponseHead | None = None
         self._head_bytes = 0
         self._ended = False
+        self._pieces = 0
+        """How many pieces of the body belong to the answer that has ended."""
         self._has_framing = False
         self._is_keep_alive = False
         self._is_reused = False
@@ -210,15 +216,11 @@ class UpstreamConnection(asyncio.Protocol):
         if status in BODYLESS:
             self._has_framing = True
 
-    def on_body(self, data: bytes) -> None:
-        """Keeps a piece of the body until the whole read is parsed."""
-        if not self._ended:
-            self._body.append(data)
-
     def on_message_complete(self) -> None:
         """Notes that the answer is whole."""
         if self._head is not None and not self._ended:
             self._ended = True
+            self._pieces = len(self._body)
             self._is_keep_alive = self._parser.should_keep_alive()
 
     # -- handing on ---------------------------------------------------------------------------------
@@ -236,9 +238,12 @@ class UpstreamConnection(asyncio.Protocol):
                 return
             self._ended = self._ended or exchange.is_head_request
             exchange.receiver.on_head(head)
-        if self._body:
-            body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-            self._body = []
+        pieces = self._body
+        if pieces:
+            if self._ended:
+                del pieces[self._pieces :]  # what a second answer, that nobody asked for, brought
+            body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            pieces.clear()
             if not exchange.is_done:
                 exchange.receiver.on_body(body)
         if self._ended and not exchange.is_done:

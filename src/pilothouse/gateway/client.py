@@ -98,6 +98,7 @@ class ClientConnection(asyncio.Protocol):
         "_has_head",
         "_head_bytes",
         "_headers",
+        "_held",
         "_is_busy",
         "_is_chunking",
         "_is_deaf",
@@ -122,6 +123,7 @@ class ClientConnection(asyncio.Protocol):
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
+        self._held = b""
         self._body_bytes = 0
         self._head_bytes = 0
         self._ready: deque[tuple[Request, bool]] = deque()
@@ -156,12 +158,13 @@ class ClientConnection(asyncio.Protocol):
         self._transport.write(data)
         self._end_answer()
 
-    def begin(self, head: bytes, *, is_chunked: bool = True) -> None:
+    def begin(self, head: bytes, *, is_chunked: bool = True, is_held: bool = False) -> None:
         """Writes the head of a streamed answer.
 
         Args:
             head: The head without framing headers and without the empty line at its end.
             is_chunked: Whether the body is framed here; otherwise the head says its length.
+            is_held: Whether the head may leave with the body's first bytes, which are already here.
         """
         self._is_chunking = is_chunked and self._parser.get_http_version() != "1.0"
         if self._is_chunking:
@@ -170,17 +173,28 @@ class ClientConnection(asyncio.Protocol):
             self._keep_alive = False
         if self.will_close:
             head += b"connection: close\r\n"
-        self._transport.write(head + b"\r\n")
+        if is_held:
+            self._held = head + b"\r\n"
+        else:
+            self._transport.write(head + b"\r\n")
 
     def write(self, data: bytes) -> None:
         """Writes more of a streamed answer; nothing when `data` is empty, which would end it."""
         if data:
-            self._transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunking else data)
+            held, self._held = self._held, b""
+            self._transport.write(
+                b"%b%x\r\n%b\r\n" % (held, len(data), data) if self._is_chunking else held + data
+            )
 
     def end(self, data: bytes = b"") -> None:
         """Writes the last of a streamed answer."""
-        if self._is_chunking:
-            data = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else LAST_CHUNK
+        held, self._held = self._held, b""
+        if not self._is_chunking:
+            data = held + data
+        elif data:
+            data = b"%b%x\r\n%b\r\n0\r\n\r\n" % (held, len(data), data)
+        else:
+            data = held + LAST_CHUNK
         if data:
             self._transport.write(data)
         self._end_answer()

@@ -46,7 +46,7 @@ def find_run(batch: bytes) -> Run | None:
     text_end = batch.find(closing, last + len(between))
     if text_end < 0:
         return None
-    text = b"".join(batch[start + opening : text_end].split(between))
+    text = batch[start + opening : text_end].replace(between, b"")
     if QUOTE in text or b"\n" in text:
         return None
     return Run(batch[:start], template, text, batch[text_end + len(closing) :])

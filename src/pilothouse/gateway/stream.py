@@ -131,7 +131,7 @@ class StreamAnswer(Answering):
             return False
         self.is_begun = True
         call.state.streams += 1
-        call.client.begin(HEAD + call.headers())
+        call.client.begin(HEAD + call.headers(), is_held=True)
         return True
 
     def _keep(self, batch: bytes) -> None:

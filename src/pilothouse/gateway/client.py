@@ -107,6 +107,7 @@ class ClientConnection(asyncio.Protocol):
         "_is_within",
         "_keep_alive",
         "_parser",
+        "_read_bytes",
         "_ready",
         "_server",
         "_target",
@@ -125,6 +126,7 @@ class ClientConnection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._held = b""
         self._body_bytes = 0
+        self._read_bytes = 0
         self._head_bytes = 0
         self._ready: deque[tuple[Request, bool]] = deque()
         self._upload: Upload | None = None
@@ -261,8 +263,8 @@ class ClientConnection(asyncio.Protocol):
                         code="bad_http",
                     )
                 )
-        if not self._has_head and self._head_bytes > self._server.limits.head_bytes and self._is_within:
-            self._refuse(self._head_error())
+        if self._is_within:
+            self._watch_size(len(data))
         if self._ready:
             if not self._is_busy:
                 self._next()
@@ -299,6 +301,7 @@ class ClientConnection(asyncio.Protocol):
         self._headers = {}
         self._body = []
         self._body_bytes = 0
+        self._read_bytes = 0
         self._is_within = True
         self._has_head = False
         if not self._is_busy:
@@ -309,13 +312,14 @@ class ClientConnection(asyncio.Protocol):
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keeps one header; what comes twice is joined."""
-        headers = self._headers
+        """Keeps one header; what comes twice is joined, and trailers are let go."""
+        if self._has_head:
+            return
         name = name.lower()
-        if name in headers:
+        held = self._headers.setdefault(name, value)
+        if held is not value:
             joint = b"; " if name == b"cookie" else b", "
-            value = headers[name] + joint + value
-        headers[name] = value
+            self._headers[name] = held + joint + value
 
     def on_headers_complete(self) -> None:
         """Checks the head, and answers an `Expect`."""
@@ -335,11 +339,10 @@ class ClientConnection(asyncio.Protocol):
         """Keeps a piece of the body, or passes it on."""
         if self._is_deaf:
             return
+        self._body_bytes += len(data)
         if self._upload is not None:
             self._upload.feed(data)
-            return
-        self._body_bytes += len(data)
-        if self._body_bytes > self._server.limits.body_bytes:
+        elif self._body_bytes > self._server.limits.body_bytes:
             self._refuse(self._body_error())
         else:
             self._body.append(data)
@@ -361,6 +364,20 @@ class ClientConnection(asyncio.Protocol):
         self._ready.append((self._request(body, None), self._parser.should_keep_alive()))
 
     # -- inside -------------------------------------------------------------------------------------
+
+    def _watch_size(self, size: int) -> None:
+        """Refuses a head, or framing and trailers of a body, that do not end."""
+        limits = self._server.limits
+        if not self._has_head:
+            if self._head_bytes > limits.head_bytes:
+                self._refuse(self._head_error())
+            return
+        self._read_bytes += size
+        if self._read_bytes - self._body_bytes > limits.body_bytes:
+            if self._upload is None:
+                self._refuse(self._body_error())
+            else:
+                self.cut()
 
     def _request(self, body: bytes, fault: ApiError | None) -> Request:
         method = self._parser.get_method() if self._target else b""

@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -135,6 +136,17 @@ def test_a_body_over_the_limit_is_413_even_when_it_never_said_its_length(rig: "R
     for _ in range(6):
         connection.sendall(piece)
     assert _status(_read_all(connection)) == 413
+
+
+def test_trailers_that_do_not_end_are_413_and_short_ones_let_go(rig: "Rig") -> None:
+    connection = rig.raw(CHAT_HEAD + b"transfer-encoding: chunked\r\n\r\n0\r\nx-trailer: ")
+    with suppress(ConnectionError):
+        for _ in range(10):
+            connection.sendall(b"a" * 65536)
+    assert _status(_read_all(connection)) == 413
+    whole = b"%x\r\n%b\r\n0\r\nauthorization: Bearer other\r\n\r\n" % (len(GOOD_BODY), GOOD_BODY)
+    head = CHAT_HEAD + b"connection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    assert _status(_read_all(rig.raw(head + whole))) == 200
 
 
 def test_a_chunked_body_is_read_whole(rig: "Rig") -> None:

@@ -22,7 +22,7 @@ serve: $(STAMPS)/base
 ##   test     set up what is missing, system packages included, then run all tests (pytest flags in ARGS)
 .PHONY: test
 test: $(STAMPS)/dev console
-	@sh scripts/system_packages.sh "the tests" libgomp1=libgomp.so.1 chromium
+	@sh scripts/system_packages.sh "the tests" libgomp1=libgomp.so.1 chromium wrk
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 ##   check    lint, types, imports, dependencies, the page's types: under a minute

@@ -10,7 +10,7 @@ import msgspec
 
 from pilothouse.gateway import wire
 from pilothouse.gateway.run import Run, find_run
-from pilothouse.gateway.sse import as_json_array, payload_of, payloads_of
+from pilothouse.gateway.sse import as_json_array, payloads_of
 from pilothouse.gateway.wire import Chunk, ChunkChoice, Delta, Raw, ToolCallDelta, is_there
 
 
@@ -92,6 +92,16 @@ class _Choice:
         return message
 
 
+def _only_text(chunk: Chunk) -> ChunkChoice | None:
+    """Returns a chunk's choice if all the chunk says is one choice's text."""
+    if (chunk.usage and is_there(chunk.usage)) or chunk.choices is None or len(chunk.choices) != 1:
+        return None
+    piece = chunk.choices[0]
+    if piece.finish_reason or piece.text or piece.delta is None or is_there(piece.logprobs):
+        return None
+    return piece if piece.delta == Delta(content=piece.delta.content) else None
+
+
 class Fold:
     """The answer that a stream amounts to so far."""
 
@@ -114,25 +124,16 @@ class Fold:
     def _feed_run(self, run: Run) -> bool:
         """Adds a batch around its run, if the run's events say text and nothing else."""
         try:
-            chunk = wire.decode_chunk(payload_of(run.template) or b"")
+            chunks = wire.decode_chunks(as_json_array(run.before + run.template + run.after))
             text = wire.decode_text(b'"' + run.text + b'"')
         except msgspec.DecodeError:
             return False
-        piece = chunk.choices[0] if chunk.choices and len(chunk.choices) == 1 else None
-        if piece is None or chunk.usage or piece.finish_reason or piece.text or is_there(piece.logprobs):
+        piece = _only_text(chunks[1]) if len(chunks) > 1 else None
+        if piece is None or piece.delta is None:
             return False
-        if piece.delta is None or piece.delta != Delta(content=piece.delta.content):
-            return False
-        self._feed_each(run.before)
-        self._choice(piece.index).content.append(text)
-        self._feed_each(run.after)
+        piece.delta.content = text
+        self._add(chunks)
         return True
-
-    def _choice(self, index: int) -> _Choice:
-        choice = self._choices.get(index)
-        if choice is None:
-            choice = self._choices[index] = _Choice()
-        return choice
 
     def _feed_each(self, batch: bytes) -> None:
         if not batch:
@@ -141,15 +142,20 @@ class Fold:
             chunks = wire.decode_chunks(as_json_array(batch))
         except msgspec.DecodeError:
             chunks = self._decode_singly(batch)
-        if not chunks:
-            return
-        if self._first is None:
+        self._add(chunks)
+
+    def _add(self, chunks: list[Chunk]) -> None:
+        if self._first is None and chunks:
             self._first = chunks[0]
+        choices = self._choices
         for chunk in chunks:
             if chunk.usage and is_there(chunk.usage):
                 self.usage = chunk.usage
             for piece in chunk.choices or ():
-                self._choice(piece.index).add(piece)
+                choice = choices.get(piece.index)
+                if choice is None:
+                    choice = choices[piece.index] = _Choice()
+                choice.add(piece)
 
     def _decode_singly(self, batch: bytes) -> list[Chunk]:
         chunks = []

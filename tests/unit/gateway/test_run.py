@@ -59,7 +59,7 @@ def test_a_run_is_found_in_a_usual_stream() -> None:
     run = find_run(b"".join(events) + tail)
     assert run is not None
     assert run.before == events[0]
-    assert run.template + b"\n\n" == events[1]
+    assert run.template == events[1]
     assert run.text == b"ab\\\\nc"
     assert run.after == tail
 

@@ -5,6 +5,7 @@ the socket; every failure is one of our errors with a hint.
 """
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,12 @@ from urllib.parse import urlencode
 from pilothouse.contracts.errors import ApiError, PilothouseError, UpstreamError
 from pilothouse.contracts.home import Home
 from pilothouse.network import sync
+from pilothouse.supervise.home import running_pid
 
 FIRST_ERROR_STATUS = 400
+START_WITHIN_S = 15.0
+"""How long a control process that is starting is waited for."""
+START_POLL_S = 0.1
 
 
 class Management:
@@ -59,10 +64,23 @@ class Management:
         return f"unix:{self._home.admin_socket}:{path}" + (f"?{urlencode(given)}" if given else "")
 
     def _check_running(self) -> None:
-        if not Path(self._home.admin_socket).exists():
-            raise self._away()
+        """Waits for a control process that is starting.
+
+        Raises:
+            PilothouseError: Nothing runs in this home, or control does not come.
+        """
+        ends = time.monotonic() + START_WITHIN_S
+        while not Path(self._home.admin_socket).exists():
+            if running_pid(self._home) is None or time.monotonic() > ends:
+                raise self._away()
+            time.sleep(START_POLL_S)
 
     def _away(self) -> PilothouseError:
+        if running_pid(self._home) is not None:
+            return PilothouseError(
+                "Pilothouse runs, but its control process does not answer.",
+                hint=f"See {self._home.logs}/control.log; calls are served and recorded meanwhile.",
+            )
         return PilothouseError(
             f"Pilothouse does not run in {self._home.root}.",
             hint="Start it with `pilothouse up`, or name its home with --home or PILOTHOUSE_HOME.",

@@ -1,11 +1,13 @@
 """The command line without a running Pilothouse: clear errors, right exit statuses, nothing leaked."""
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 
@@ -139,3 +141,36 @@ def test_restore_of_what_is_no_backup_is_an_error_and_changes_nothing(tmp_path: 
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert not [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
+
+
+def test_a_control_process_that_starts_is_waited_for(tmp_path: Path) -> None:
+    from pilothouse.contracts.home import Home
+    from pilothouse.supervise.home import HomeLock, prepare
+    from pilothouse.telemetry.status import serve_status
+
+    home = Home(str(tmp_path / "home"))
+    prepare(home)
+    lock = HomeLock(home)
+    lock.acquire()
+
+    async def list_keys_before_control_listens() -> tuple[int | None, bytes]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "pilothouse",
+            "keys",
+            "list",
+            "--home",
+            home.root,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        await asyncio.sleep(1)
+        server = await serve_status(home.admin_socket, msgspec.defstruct("Nothing", []))
+        _, said = await process.communicate()
+        server.close()
+        return process.returncode, said
+
+    code, said = asyncio.run(list_keys_before_control_listens())
+    lock.release()
+    assert code == 1
+    assert b"only GET /status is here" in said, "it asked as soon as somebody listened"

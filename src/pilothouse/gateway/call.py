@@ -6,7 +6,7 @@ call ends once, in `record.end`.
 
 import msgspec
 
-from pilothouse.contracts.events import Attempt, Operation, Parameters
+from pilothouse.contracts.events import Attempt, Operation, Parameters, RequestStarted
 from pilothouse.contracts.snapshot import KeyRecord, Price, RecordPolicy
 from pilothouse.gateway.client import ClientConnection
 from pilothouse.gateway.directory import Route, Target
@@ -62,6 +62,8 @@ class Call(msgspec.Struct, kw_only=True, weakref=False):
     attempts: tuple[Attempt, ...] = ()
     queue_ms: float = 0.0
     is_start_recorded: bool = False
+    held_start: RequestStarted | None = None
+    """The start of a stream that came whole: it is recorded together with the end."""
     # the answer
     model_answered: str | None = None
     tokens: Tokens = UNKNOWN

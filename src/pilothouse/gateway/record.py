@@ -20,8 +20,12 @@ CLIENT_CLOSED = 499
 logger = logging.getLogger(__name__)
 
 
-def started(call: Call) -> None:
+def started(call: Call, *, is_whole: bool) -> None:
     """Records that a stream is about to send its first byte; its content is the request.
+
+    Args:
+        call: The call.
+        is_whole: Whether the end is here already: then both are recorded in one write, by `end`.
 
     Raises:
         JournalError: It cannot be recorded, so the stream must not begin.
@@ -42,7 +46,10 @@ def started(call: Call) -> None:
         call.deployment,
         call.trace_id,
     )
-    call.state.journal.append(event, _content(call, call.request.body, None))
+    if is_whole:
+        call.held_start = event
+    else:
+        call.state.journal.append(event, _content(call, call.request.body, None))
 
 
 def end(
@@ -74,8 +81,9 @@ def end(
     call.state.errors_total += error is not None
     message = error_message or (error.message if error is not None else None)
     event = _completed(call, status, outcome, error, message)
-    request = None if call.is_start_recorded else call.request.body
-    call.state.journal.append(event, _content(call, request, response))
+    start = call.held_start
+    request = call.request.body if start is not None or not call.is_start_recorded else None
+    call.state.journal.append(event, _content(call, request, response), before=start)
 
 
 def _completed(

@@ -19,8 +19,8 @@ from pilothouse.network.pool import Pool
 class Recorder(Protocol):
     """The journal, as far as a call needs it."""
 
-    def append(self, event: Event, content: Content | None = None) -> None:
-        """Writes one event; the kernel has it when this returns."""
+    def append(self, event: Event, content: Content | None = None, *, before: Event | None = None) -> None:
+        """Writes one event, and `before` it another; the kernel has both when this returns."""
 
     def refusal(self) -> str | None:
         """Says why no new call may be taken in, else `None`."""

@@ -85,7 +85,7 @@ class StreamAnswer(Answering):
             if self.edits is None and not self._learn(batch):
                 return
             self._keep(batch)
-            if not self.is_begun and not self._begin():
+            if not self.is_begun and not self._begin(is_whole=is_done):
                 return
             now_ms = record.since_ms(call)
             call.last_token_ms = now_ms
@@ -120,11 +120,11 @@ class StreamAnswer(Answering):
         )
         return True
 
-    def _begin(self) -> bool:
+    def _begin(self, *, is_whole: bool) -> bool:
         """Records the start, and sends the head. Returns whether the stream may go on."""
         call = self.call
         try:
-            record.started(call)
+            record.started(call, is_whole=is_whole)
         except JournalError as error:
             call.is_start_recorded = False
             self.give_up(record.unrecorded(error))
@@ -207,7 +207,8 @@ class StreamAnswer(Answering):
         try:
             self._record("completed")
         except JournalError as error:
-            call.client.end(batch + error_event(record.unrecorded(error)))
+            unseen = call.held_start is not None  # nothing of it has left, so nothing does
+            call.client.end((b"" if unseen else batch) + error_event(record.unrecorded(error)))
             return
         call.client.end(batch + DONE)
 

@@ -119,11 +119,16 @@ class Journal:
         """Contents left out because the disk was full and only metadata had room."""
         return self._contents_dropped_total
 
-    def append(self, event: Event, content: Content | None = None) -> None:
+    def append(self, event: Event, content: Content | None = None, *, before: Event | None = None) -> None:
         """Writes one event; it outlives this process when this returns.
 
         `content` is sealed under the key of `event.subject`. What a `RequestStarted` had as content need not
         be given again with its `RequestCompleted`: readers take missing parts from the start.
+
+        Args:
+            event: What happened.
+            content: What was written in it.
+            before: An event without content that goes before it, in the same write: both are there or none.
 
         Raises:
             JournalFullError: there is no room even for the metadata.
@@ -134,8 +139,10 @@ class Journal:
             None if content is None else self._sealer.seal(content, subject=subject, call_id=event.call_id)
         )
         frame = frame_bytes(_encode((event, subject, sealed)))
+        first = b"" if before is None else frame_bytes(_encode((before, before.subject or NO_SUBJECT, None)))
+        frame = first + frame
         if self._position + len(frame) > self._content_end:
-            frame = self._make_room(frame, event, subject)
+            frame = self._make_room(frame, first, event, subject)
         try:
             written = os.pwrite(self._handle, frame, self._position)
         except OSError as error:
@@ -143,7 +150,7 @@ class Journal:
         if written != len(frame):
             raise JournalFullError("the journal cannot be written: the disk is full")
         self._position += written
-        self._events_total += 1
+        self._events_total += 1 if before is None else 2
 
     def refusal(self) -> str | None:
         """Says why no new call may be taken in, or returns `None`. Costs one attribute."""
@@ -187,13 +194,13 @@ class Journal:
     def _spare_path(self) -> str:
         return f"{self._folder}/{self._run}.spare"
 
-    def _make_room(self, frame: bytes, event: Event, subject: str) -> bytes:
+    def _make_room(self, frame: bytes, first: bytes, event: Event, subject: str) -> bytes:
         """Starts the next segment, or, when there is none to be had, leaves the content out."""
         if len(frame) < self._content_end // 2:
             with contextlib.suppress(JournalFullError):
                 self._start_segment(time.time_ns() // 1_000_000)
                 return frame
-        frame = frame_bytes(_encode((event, subject, None)))
+        frame = first + frame_bytes(_encode((event, subject, None)))
         self._contents_dropped_total += 1
         if self._position + len(frame) > self._settings.segment_bytes:
             self._refusal = self._refusal or "the journal is full"

@@ -75,6 +75,23 @@ def test_events_come_back_in_order_over_several_segments(tmp_path: Path) -> None
     assert all(segment.size_bytes == segment.used_bytes for segment in report.segments)
 
 
+def test_two_events_of_one_write_stay_together_across_segments(tmp_path: Path) -> None:
+    folder = str(tmp_path / "journal")
+    journal = Journal.open(folder, writer="gateway-0", keyring=make_keyring(tmp_path), settings=SMALL)
+    for number in range(0, 2000, 2):
+        journal.append(event(number + 1, "ann"), Content(request=b"x" * 200), before=event(number, "ann"))
+    journal.close()
+    assert journal.events_total == 2000
+    assert numbers(folder) == list(range(2000))
+    assert len(list_segments(folder)) > 2
+    report = verify(folder, make_keyring(tmp_path))
+    assert (report.is_sound, sum(segment.authentic for segment in report.segments)) == (True, 1000)
+    for name in list_segments(folder):
+        path = f"{folder}/{name}"
+        frames = read_chunk(path, first_offset(path)).frames
+        assert int(decode_frame(frames[0].payload).event.call_id, 16) % 2 == 0, "no pair is parted"
+
+
 WRITER = """
     import sys
     from pilothouse.contracts.events import RequestCompleted, Content

@@ -216,7 +216,10 @@ def main() -> None:
     run = measure(chosen, console)
     if not (chosen.quick or chosen.no_engine):
         os.sched_setaffinity(0, set(range(os.cpu_count() or 1)))
-        run.extras = whole.measure(chosen.rounds)
+        try:
+            run.extras = whole.measure(chosen.rounds)
+        except RuntimeError as fault:  # an hour's samples are not to be lost with it
+            console.print(f"[red]The engine, start and memory are not measured:[/] {fault}")
     run.settings["rounds"] = len({one.round for one in run.samples})
     report.show(run, console)
     folder = ROOT / "bench/results"

@@ -31,6 +31,8 @@ from bench.peers.pilothouse import ROOT, ROOT_KEY
 MODEL = "smollm2-135m-instruct"
 TOKENS = 96
 IDLE_S = 5.0
+OUR_MAKE = frozenset({"ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "MAKELEVEL"})
+"""What `make bench ARGS=…` leaves in the environment, and another `make` must not take for its own."""
 FIRST_TOKEN_WITHIN_S = 600.0
 """The first start pulls 150 MB of weights."""
 Figures = dict[str, float | str]
@@ -128,7 +130,7 @@ def rate(target: Target, streams: int) -> float:
 def serving(home: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """Runs `make serve` (or `pilothouse up`, without make) in a home."""
     variables = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name not in OUR_MAKE},
         "PILOTHOUSE_HOME": str(home),
         "PILOTHOUSE_PORT": str(port),
         "PILOTHOUSE_ROOT_KEY": ROOT_KEY,

@@ -11,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from pilothouse.contracts.traffic import Priority
+
 Operation = Literal["chat", "text_completion", "embeddings"]
 Outcome = Literal["completed", "refused", "failed", "cancelled", "cut"]
 """completed: a whole answer left. refused: stopped by us before any upstream call (4xx, or 503 at intake).
@@ -40,6 +42,11 @@ class Parameters(msgspec.Struct, frozen=True, omit_defaults=True):
     dimensions: int | None = None
 
 
+AttemptReason = Literal["first", "retry", "fallback", "hedge"]
+ClientDialect = Literal["openai", "responses", "anthropic"]
+CacheHit = Literal["exact", "semantic", "coalesced"]
+
+
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     """One try at one deployment."""
 
@@ -50,6 +57,8 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     started_ms: float = 0.0
     """Milliseconds after the call was accepted."""
     duration_ms: float = 0.0
+    reason: AttemptReason = "first"
+    """Why it was made."""
 
 
 class RequestStarted(msgspec.Struct, frozen=True, omit_defaults=True, tag="request_started.v1"):
@@ -166,6 +175,20 @@ class RequestCompleted(msgspec.Struct, frozen=True, omit_defaults=True, tag="req
     """The settings of the call."""
     attempts: tuple[Attempt, ...] = ()
     """Each try at a deployment, in order."""
+    dialect: ClientDialect = "openai"
+    """The protocol that the client spoke."""
+    cache: CacheHit | None = None
+    """How the answer came without an upstream call of its own."""
+    experiment: str | None = None
+    """The experiment that the call took part in …"""
+    arm: str | None = None
+    """… and the arm it fell in."""
+    shadow_of: str | None = None
+    """The call that this one is a mirror of."""
+    priority: Priority = "normal"
+    """The class it was admitted in."""
+    saved_usd: float | None = None
+    """What a cached answer would have cost; its `cost_usd` is then 0."""
 
 
 class Content(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -11,12 +11,24 @@ from typing import Literal
 
 import msgspec
 
+from pilothouse.contracts.traffic import (
+    NO_LIMITS,
+    Admission,
+    Batching,
+    Cache,
+    Counters,
+    Limits,
+    Priority,
+    Routing,
+)
+
 SNAPSHOT_VERSION = 1
+"""Raised when an older gateway could not obey a new snapshot; a field with a default needs no new version."""
 
 ContentRecording = Literal["full", "none"]
 ConfidenceRecording = Literal["off", "sampled", "on"]
 Role = Literal["root", "admin", "member", "viewer"]
-DialectName = Literal["openai"]
+DialectName = Literal["openai", "anthropic"]
 EngineName = Literal["llama_cpp"]
 ModelKind = Literal["chat", "embedding"]
 
@@ -60,6 +72,9 @@ class Provider(msgspec.Struct, frozen=True, omit_defaults=True):
     drops: tuple[str, ...] = ()
     """Top-level request fields this vendor refuses (say `stream_options`); they are taken out."""
     verify_tls: bool = True
+    responses: bool = False
+    """Whether it answers `/responses` itself; then such calls go to it as they came, and it may hold their
+    state (`previous_response_id`, `store`)."""
 
 
 class EngineSpec(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -94,6 +109,10 @@ class Deployment(msgspec.Struct, frozen=True, omit_defaults=True):
     """Share of the traffic; 0 takes part only when the deployments with a weight cannot answer."""
     engine: EngineSpec | None = None
     price: Price | None = None
+    arm: str | None = None
+    """The arm of the model's experiment that it stands in."""
+    max_concurrency: int | None = None
+    """Calls it is sent at once by one worker; further ones queue by priority. `None` is no bound."""
 
 
 class ModelRoute(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -105,6 +124,11 @@ class ModelRoute(msgspec.Struct, frozen=True, omit_defaults=True):
     record: RecordPolicy = RecordPolicy()
     created_s: int = 0
     """Unix seconds, as `GET /v1/models` shows it."""
+    routing: Routing = Routing()
+    limits: Limits = NO_LIMITS
+    cache: Cache = Cache()
+    batching: Batching | None = None
+    """Embeddings: whether requests are sent upstream together."""
 
 
 class KeyRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -122,6 +146,8 @@ class KeyRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """Allowed public model names; `None` allows all."""
     expires_at_s: int | None = None
     record: RecordPolicy | None = None
+    limits: Limits = NO_LIMITS
+    priority: Priority = "normal"
 
 
 class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -139,6 +165,10 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     prices: dict[str, Price] = {}
     """Prices for wildcard models, by `<provider>/<model>`."""
     default_record: RecordPolicy = RecordPolicy()
+    teams: dict[str, Limits] = {}
+    """Limits by team label."""
+    counters: Counters = Counters()
+    admission: Admission = Admission()
 
 
 class SignedSnapshot(msgspec.Struct, frozen=True):

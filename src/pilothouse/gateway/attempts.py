@@ -7,8 +7,6 @@ sent to the first; after a byte of an answer there is no second try.
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from pilothouse.contracts.errors import (
     ApiError,
     InternalError,
@@ -38,14 +36,16 @@ ENGINE_POLL_S = 0.1
 """How often an engine that does not listen yet is tried."""
 
 
-class Answering(msgspec.Struct, eq=False, weakref=False):
+class Answering:
     """One call's way through its deployments; subclasses answer what comes back."""
 
-    call: Call
     exchange: Exchange | None = None
     timer: "TimerHandle | None" = None
     tried: set[str] | None = None
     attempt_ms: float = 0.0
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
 
     def start(self, route: Route) -> None:
         """Sends the call to a deployment chosen by weight.

@@ -1,16 +1,23 @@
 """One call: everything known about it, from the request's last byte to the record's.
 
-Refuses to know how any field comes to be: each is set by the step that is named beside it. Invariant: a
-call ends once, in `record.end`.
+Refuses to know how any field comes to be: each is set by the step that is named beside it, and stands on the
+class until then. Invariant: a call ends once, in `record.end`.
 """
 
-import msgspec
-
-from pilothouse.contracts.events import Attempt, Operation, Parameters, RequestStarted
+from pilothouse.contracts.events import (
+    Attempt,
+    CacheHit,
+    ClientDialect,
+    Operation,
+    Parameters,
+    RequestStarted,
+)
 from pilothouse.contracts.snapshot import KeyRecord, Price, RecordPolicy
+from pilothouse.contracts.traffic import Priority
 from pilothouse.gateway.client import ClientConnection
 from pilothouse.gateway.directory import Route, Target
 from pilothouse.gateway.figures import UNKNOWN, Tokens
+from pilothouse.gateway.ids import new_call_id, new_span_id, parse_traceparent, usable_request_id
 from pilothouse.gateway.request import Request
 from pilothouse.gateway.state import GatewayState
 from pilothouse.gateway.wire import CallRequest
@@ -19,23 +26,12 @@ NO_PARAMETERS = Parameters()
 KEEP_NOTHING = RecordPolicy(content="none")
 
 
-class Call(msgspec.Struct, kw_only=True, weakref=False):
+class Call:
     """One call and its state."""
 
-    state: GatewayState
-    client: ClientConnection
-    request: Request
-    operation: Operation
-    # pipeline.take
-    call_id: str
-    request_id: str
-    trace_id: str
-    span_id: str
-    parent_span_id: str | None
-    trace_flags: str
-    names: bytes
-    """Header lines that say the request's id and trace, the same to the client and to the upstream."""
     purpose: str = "serve"
+    dialect: ClientDialect = "openai"
+    """The protocol that the client speaks."""
     # authenticate
     key: KeyRecord | None = None
     key_id: str | None = None
@@ -54,6 +50,16 @@ class Call(msgspec.Struct, kw_only=True, weakref=False):
     """Log-probabilities are asked for on our own account, and taken out of the answer."""
     wants_usage: bool = False
     """The same of usage in a stream."""
+    experiment: str | None = None
+    arm: str | None = None
+    shadow_of: str | None = None
+    """The call that this one mirrors."""
+    # admit
+    priority: Priority = "normal"
+    # cache
+    cache: CacheHit | None = None
+    """How the answer came without an upstream call of its own."""
+    saved_usd: float | None = None
     # call
     target: Target | None = None
     provider: str | None = None
@@ -74,6 +80,30 @@ class Call(msgspec.Struct, kw_only=True, weakref=False):
     response_bytes: int = 0
     # record
     is_ended: bool = False
+
+    def __init__(
+        self, state: GatewayState, client: ClientConnection, request: Request, operation: Operation
+    ) -> None:
+        headers = request.headers
+        self.state = state
+        self.client = client
+        self.request = request
+        self.operation: Operation = operation
+        self.call_id = new_call_id(request.at_ns)
+        self.request_id = usable_request_id(headers.get(b"x-request-id")) or self.call_id
+        parent = parse_traceparent(headers.get(b"traceparent"))
+        self.span_id = new_span_id()
+        if parent is None:
+            self.trace_id = self.call_id
+            self.parent_span_id: str | None = None
+            self.trace_flags = "01"
+        else:
+            self.trace_id, self.parent_span_id, self.trace_flags = parent
+        self.names = (
+            f"x-request-id: {self.request_id}\r\n"
+            f"traceparent: 00-{self.trace_id}-{self.span_id}-{self.trace_flags}\r\n"
+        ).encode()
+        """Header lines that say the request's id and trace, the same to the client and to the upstream."""
 
     def headers(self) -> bytes:
         """Returns the header lines of every answer to this call."""

@@ -76,9 +76,8 @@ class Forwarding:
             CONTROL_DEADLINES,
             is_repeatable=not is_streamed,
             is_head_request=self._is_head,
+            source=self._client.transport if is_streamed else None,
         )
-        if is_streamed:
-            exchange.source = self._client.transport
         self._exchange = exchange
         self._client.occupant = self
         origin = self._state.pool.origin(

@@ -22,7 +22,6 @@ from pilothouse.gateway.authenticate import authenticate
 from pilothouse.gateway.call import Call
 from pilothouse.gateway.client import ClientConnection
 from pilothouse.gateway.dispatch import dispatch
-from pilothouse.gateway.ids import new_call_id, new_span_id, parse_traceparent, usable_request_id
 from pilothouse.gateway.limit import limit
 from pilothouse.gateway.read import read
 from pilothouse.gateway.record import refuse
@@ -39,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 def take(state: GatewayState, client: ClientConnection, request: Request, operation: Operation) -> None:
     """Runs the steps of one call."""
-    call = _begin(state, client, request, operation)
+    call = Call(state, client, request, operation)
     state.in_flight += 1
     state.requests_total += 1
     try:
@@ -50,26 +49,3 @@ def take(state: GatewayState, client: ClientConnection, request: Request, operat
     except Exception:  # the border of the process: one call's fault must not end the worker
         logger.exception("call %s failed inside the gateway", call.call_id)
         refuse(call, InternalError("The gateway met a fault of its own.", hint="See the gateway's log."))
-
-
-def _begin(state: GatewayState, client: ClientConnection, request: Request, operation: Operation) -> Call:
-    """Gives a call its names."""
-    headers = request.headers
-    call_id = new_call_id(request.at_ns)
-    request_id = usable_request_id(headers.get(b"x-request-id")) or call_id
-    parent = parse_traceparent(headers.get(b"traceparent"))
-    trace_id, parent_span_id, flags = parent or (call_id, None, "01")
-    span_id = new_span_id()
-    return Call(
-        state=state,
-        client=client,
-        request=request,
-        operation=operation,
-        call_id=call_id,
-        request_id=request_id,
-        trace_id=trace_id,
-        span_id=span_id,
-        parent_span_id=parent_span_id,
-        trace_flags=flags,
-        names=f"x-request-id: {request_id}\r\ntraceparent: 00-{trace_id}-{span_id}-{flags}\r\n".encode(),
-    )

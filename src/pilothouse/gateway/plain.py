@@ -9,6 +9,7 @@ from pilothouse.contracts.errors import JournalError
 from pilothouse.gateway import edits, record, wire
 from pilothouse.gateway.answers import OK, whole
 from pilothouse.gateway.attempts import Answering, bad_answer
+from pilothouse.gateway.call import Call
 from pilothouse.gateway.content import embedding_summary
 from pilothouse.gateway.dialects import openai
 from pilothouse.gateway.figures import confidence_of, tokens_of
@@ -22,8 +23,11 @@ class PlainAnswer(Answering):
     """Gathers the body, reads its figures, records, and sends it on."""
 
     head: ResponseHead | None = None
-    parts: list[bytes] = msgspec.field(default_factory=list)
     size: int = 0
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        self.parts: list[bytes] = []
 
     def on_head(self, head: ResponseHead) -> None:
         """Keeps the head."""

@@ -137,6 +137,13 @@ def _completed(
         response_bytes=call.response_bytes,
         parameters=call.parameters,
         attempts=call.attempts,
+        dialect=call.dialect,
+        cache=call.cache,
+        experiment=call.experiment,
+        arm=call.arm,
+        shadow_of=call.shadow_of,
+        priority=call.priority,
+        saved_usd=call.saved_usd,
     )
 
 

@@ -4,24 +4,34 @@ Refuses to know what it asks for. Invariant: header names are lower case; a head
 values, joined as RFC 9110 says.
 """
 
-import msgspec
-
 from pilothouse.contracts.errors import ApiError
 
 
-class Request(msgspec.Struct, weakref=False):
+class Request:
     """A request, whole, or faulty and then `fault` says how."""
 
-    method: bytes
-    target: bytes
-    headers: dict[bytes, bytes]
-    body: bytes
-    at_ns: int
-    """Unix nanoseconds when its last byte was read."""
-    started_s: float
-    """The same moment on the monotonic clock, in seconds."""
-    fault: ApiError | None = None
-    """Why it was not read to its end: too large, too slow, or not HTTP."""
+    __slots__ = ("at_ns", "body", "fault", "headers", "method", "started_s", "target")
+
+    def __init__(
+        self,
+        method: bytes,
+        target: bytes,
+        headers: dict[bytes, bytes],
+        body: bytes,
+        at_ns: int,
+        started_s: float,
+        fault: ApiError | None = None,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.body = body
+        self.at_ns = at_ns
+        """Unix nanoseconds when its last byte was read."""
+        self.started_s = started_s
+        """The same moment on the monotonic clock, in seconds."""
+        self.fault = fault
+        """Why it was not read to its end: too large, too slow, or not HTTP."""
 
     @property
     def path(self) -> bytes:

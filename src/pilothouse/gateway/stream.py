@@ -13,6 +13,7 @@ from pilothouse.gateway import record, wire
 from pilothouse.gateway.answers import OK, STATUS_LINES, error_event
 from pilothouse.gateway.attempts import Answering, api_error, bad_answer
 from pilothouse.gateway.batch import BatchEdits, has_token, split_done, split_error
+from pilothouse.gateway.call import Call
 from pilothouse.gateway.dialects import openai
 from pilothouse.gateway.figures import confidence_of, tokens_of
 from pilothouse.gateway.fold import Fold
@@ -32,12 +33,15 @@ HEAD = STATUS_LINES[200] + (
 class StreamAnswer(Answering):
     """Passes events on, folds them for the record, and ends the stream."""
 
-    buffer: EventBuffer = msgspec.field(default_factory=EventBuffer)
     edits: BatchEdits | None = None
-    kept: list[bytes] = msgspec.field(default_factory=list)
     kept_bytes: int = 0
     folded: Fold | None = None
     is_begun: bool = False
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        self.buffer = EventBuffer()
+        self.kept: list[bytes] = []
 
     def on_head(self, head: ResponseHead) -> None:
         """Hands an answer that is no stream to those who can read it."""

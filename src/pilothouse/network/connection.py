@@ -91,9 +91,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._ended = False
         self._head_bytes = 0
         self._transport.write(exchange.request)
-        if exchange.tail:
+        if exchange.tail is not None:
             self._transport.writelines(exchange.tail)
-            exchange.tail = []
+            exchange.tail = None
 
     def mark_reused(self) -> None:
         """Notes that the peer may have closed this connection without our having seen it yet."""

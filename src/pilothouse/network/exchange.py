@@ -7,8 +7,6 @@ exactly once for each exchange, unless its owner cancels it, and then never.
 from asyncio import ReadTransport
 from typing import Protocol
 
-import msgspec
-
 from pilothouse.network.errors import NetworkError, Phase
 from pilothouse.network.settings import Deadlines
 
@@ -33,11 +31,14 @@ class Carrier(Protocol):
         """Closes at once, telling nobody."""
 
 
-class ResponseHead(msgspec.Struct, eq=False, weakref=False):
+class ResponseHead:
     """The status and headers of an answer; header names are lower case."""
 
-    status: int
-    headers: list[tuple[bytes, bytes]]
+    __slots__ = ("headers", "status")
+
+    def __init__(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self.status = status
+        self.headers = headers
 
     def get(self, name: bytes) -> bytes | None:
         """Returns the first value of the header `name` (lower case)."""
@@ -60,28 +61,55 @@ class Receiver(Protocol):
         """Hears that the answer is whole (`None`), or why it never will be."""
 
 
-class Exchange(msgspec.Struct, eq=False, weakref=False):
+class Exchange:
     """One request and the state of its answer."""
 
-    request: bytes
-    receiver: Receiver
-    deadlines: Deadlines
-    is_repeatable: bool = True
-    is_head_request: bool = False
-    tail: list[bytes] = []
-    """Parts of a streamed request body that came before there was a connection."""
-    source: ReadTransport | None = None
-    """Where a streamed request body comes from: paused while the upstream reads too slowly."""
-    connection: Carrier | None = None
-    phase: Phase = "wait"
-    deadline_at: float = 0.0
-    is_heard: bool = False
-    """A byte came since the last sweep."""
-    is_done: bool = False
+    __slots__ = (
+        "connection",
+        "deadline_at",
+        "deadlines",
+        "is_done",
+        "is_head_request",
+        "is_heard",
+        "is_repeatable",
+        "phase",
+        "receiver",
+        "request",
+        "source",
+        "tail",
+    )
+
+    def __init__(
+        self,
+        request: bytes,
+        receiver: Receiver,
+        deadlines: Deadlines,
+        *,
+        is_repeatable: bool = True,
+        is_head_request: bool = False,
+        source: ReadTransport | None = None,
+    ) -> None:
+        self.request = request
+        self.receiver = receiver
+        self.deadlines = deadlines
+        self.is_repeatable = is_repeatable
+        self.is_head_request = is_head_request
+        self.tail: list[bytes] | None = None
+        """Parts of a streamed request body that came before there was a connection."""
+        self.source = source
+        """Where a streamed request body comes from: paused while the upstream reads too slowly."""
+        self.connection: Carrier | None = None
+        self.phase: Phase = "wait"
+        self.deadline_at = 0.0
+        self.is_heard = False
+        """A byte came since the last sweep."""
+        self.is_done = False
 
     def feed(self, data: bytes) -> None:
         """Sends more of a streamed request body."""
         if self.connection is None:
+            if self.tail is None:
+                self.tail = []
             self.tail.append(data)
         else:
             self.connection.write(data)

@@ -22,7 +22,7 @@ serve: $(STAMPS)/base
 ##   test     set up what is missing, system packages included, then run all tests (pytest flags in ARGS)
 .PHONY: test
 test: $(STAMPS)/dev console
-	@sh scripts/system_packages.sh "the tests" libgomp1=libgomp.so.1 chromium wrk
+	@sh scripts/system_packages.sh "the tests" libgomp1=libgomp.so.1 chromium wrk redis-server
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 ##   check    lint, types, imports, dependencies, the page's types: under a minute
@@ -33,7 +33,7 @@ check: $(STAMPS)/dev
 ##   bench    load against a mock upstream, beside nginx and other gateways (flags in ARGS)
 .PHONY: bench
 bench: $(STAMPS)/dev console
-	@sh scripts/system_packages.sh "the benchmarks" wrk nginx
+	@sh scripts/system_packages.sh "the benchmarks" wrk nginx redis-server
 	@exec $(BIN)/python -m bench $(ARGS)
 
 ##   console  build the page's files into src/pilothouse/console (no Node needed beforehand)

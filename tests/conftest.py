@@ -20,6 +20,7 @@ PARTS = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "wrk": ("wrk",),
     "nginx": ("nginx", "/usr/sbin/nginx"),
+    "redis-server": ("redis-server", "valkey-server"),
     "apt-get": ("apt-get",),
 }
 """System commands a test may ask for, each with the names it goes by."""

@@ -1,7 +1,7 @@
 """One call: everything known about it, from the request's last byte to the record's.
 
 Refuses to know how any field comes to be: each is set by the step that is named beside it, and stands on the
-class until then. Invariant: a call ends once, in `record.end`.
+class until then (structs cannot, once compiled). Invariant: a call ends once, in `record.end`.
 """
 
 from pilothouse.contracts.events import (
@@ -16,7 +16,7 @@ from pilothouse.contracts.snapshot import KeyRecord, Price, RecordPolicy
 from pilothouse.contracts.traffic import Priority
 from pilothouse.gateway.client import ClientConnection
 from pilothouse.gateway.directory import Route, Target
-from pilothouse.gateway.figures import UNKNOWN, Tokens
+from pilothouse.gateway.figures import UNKNOWN
 from pilothouse.gateway.ids import new_call_id, new_span_id, parse_traceparent, usable_request_id
 from pilothouse.gateway.request import Request
 from pilothouse.gateway.state import GatewayState
@@ -40,12 +40,10 @@ class Call:
     asked: CallRequest | None = None
     model: str | None = None
     is_stream: bool = False
-    parameters: Parameters = NO_PARAMETERS
     subject: str | None = None
     conversation_id: str | None = None
     # route
     route: Route | None = None
-    policy: RecordPolicy = KEEP_NOTHING
     wants_confidence: bool = False
     """Log-probabilities are asked for on our own account, and taken out of the answer."""
     wants_usage: bool = False
@@ -72,7 +70,6 @@ class Call:
     """The start of a stream that came whole: it is recorded together with the end."""
     # the answer
     model_answered: str | None = None
-    tokens: Tokens = UNKNOWN
     finish_reasons: tuple[str, ...] = ()
     confidence: tuple[float, float] | None = None
     first_token_ms: float | None = None
@@ -99,6 +96,9 @@ class Call:
             self.trace_flags = "01"
         else:
             self.trace_id, self.parent_span_id, self.trace_flags = parent
+        self.parameters = NO_PARAMETERS
+        self.policy = KEEP_NOTHING
+        self.tokens = UNKNOWN
         self.names = (
             f"x-request-id: {self.request_id}\r\n"
             f"traceparent: 00-{self.trace_id}-{self.span_id}-{self.trace_flags}\r\n"

@@ -9,6 +9,9 @@ STAMPS := .stamps
 CONSOLE := src/pilothouse/console/index.html
 CONSOLE_SOURCES := $(shell find console -name node_modules -prune -o -name dist -prune -o -type f -print 2>/dev/null)
 
+# What compiling the request path needs besides a compiler: the headers of the Python that .venv is made of.
+HEADERS = python3-dev=$$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('include'))")/Python.h
+
 # Start-up is quick only when Python may keep what it has compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -22,7 +25,7 @@ serve: $(STAMPS)/base
 ##   test     set up what is missing, system packages included, then run all tests (pytest flags in ARGS)
 .PHONY: test
 test: $(STAMPS)/dev console
-	@sh scripts/system_packages.sh "the tests" libgomp1=libgomp.so.1 chromium wrk redis-server
+	@sh scripts/system_packages.sh "the tests" libgomp1=libgomp.so.1 chromium wrk redis-server gcc $(HEADERS)
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 ##   check    lint, types, imports, dependencies, the page's types: under a minute
@@ -33,7 +36,7 @@ check: $(STAMPS)/dev
 ##   bench    load against a mock upstream, beside nginx and other gateways (flags in ARGS)
 .PHONY: bench
 bench: $(STAMPS)/dev console
-	@sh scripts/system_packages.sh "the benchmarks" wrk nginx redis-server
+	@sh scripts/system_packages.sh "the benchmarks" wrk nginx redis-server gcc $(HEADERS)
 	@exec $(BIN)/python -m bench $(ARGS)
 
 ##   console  build the page's files into src/pilothouse/console (no Node needed beforehand)

@@ -6,12 +6,14 @@ to measure one gateway with this and another with that would say nothing of eith
 Refuses to know gateways. Invariant: within one process the choice does not change.
 """
 
+import os
 import shutil
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 
+COMPILE = Path(__file__).resolve().parents[1] / "scripts/compiled_package.py"
 PROBE = """
 import sys, time, timeit
 if sys.version_info < (3, 11):
@@ -54,8 +56,11 @@ def _probe(path: str) -> float | None:
 def share_packages(environment: Path) -> Path:
     """Makes a virtual environment of the chosen Python that sees this process's packages; returns its Python.
 
+    In it Pilothouse's request path is compiled; `PILOTHOUSE_BENCH_PURE=1` leaves it as it is.
+
     Raises:
-        RuntimeError: the chosen Python is of another minor version than ours, so cannot load them.
+        RuntimeError: the chosen Python is of another minor version than ours, so cannot load them; or the
+            request path could not be compiled.
     """
     program = environment / "bin/python"
     chosen = fastest()
@@ -69,4 +74,28 @@ def share_packages(environment: Path) -> Path:
             raise RuntimeError(f"{chosen} is another minor version than the bench's own Python")
         (inside / "shared.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
         marker.write_text(chosen)
+    _put_compiled(next((environment / "lib").glob("python3.*/site-packages")))
     return program
+
+
+def _put_compiled(packages: Path) -> None:
+    """Puts the compiled package where it is found before the checkout's own, or takes it away."""
+    marker = packages / "compiled-from"
+    folder = "" if os.environ.get("PILOTHOUSE_BENCH_PURE") == "1" else str(compiled_folder())
+    if marker.exists() and marker.read_text() == folder:
+        return
+    shutil.rmtree(packages / "pilothouse", ignore_errors=True)
+    for old in packages.glob("*__mypyc*.so"):
+        old.unlink()
+    if folder:
+        shutil.copytree(folder, packages, dirs_exist_ok=True)
+    marker.write_text(folder)
+
+
+@cache
+def compiled_folder() -> Path:
+    """Builds the compiled package, which takes a minute once; returns its folder."""
+    done = subprocess.run([sys.executable, str(COMPILE)], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr)
+    return Path(done.stdout.strip())

@@ -1,7 +1,7 @@
 """One gateway worker as a process: `python -m pilothouse.gateway`, its settings as JSON on standard input.
 
 Refuses to know who started it. Invariant: it ends with its journal closed, whatever is asked of it by
-SIGTERM or SIGINT; killed in any other way, the journal's frames are complete all the same.
+SIGUSR1, SIGTERM or SIGINT; killed in any other way, the journal's frames are complete all the same.
 """
 
 import asyncio
@@ -17,8 +17,11 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from pilothouse.contracts.errors import ConfigurationError
 from pilothouse.contracts.home import Home
+from pilothouse.gateway.certificate import Certificate
 from pilothouse.gateway.directory import Directory
+from pilothouse.gateway.ending import Ending
 from pilothouse.gateway.follow import Follower
 from pilothouse.gateway.front import FrontDoor
 from pilothouse.gateway.health import Health
@@ -40,9 +43,12 @@ logger = logging.getLogger("pilothouse.gateway")
 async def serve(process: GatewayProcess, pepper: bytes) -> None:
     """Runs the worker until it is told to stop."""
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
+    ending = Ending(process.settings.deadlines)
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, ending.stop)
+    loop.add_signal_handler(signal.SIGUSR1, ending.retire)
+    tls = process.settings.tls
+    certificate = Certificate(tls) if tls is not None else None
     home = Home(process.home)
     keyring = Keyring(home.keyring, home.master_key)
     journal = Journal.open(
@@ -59,10 +65,12 @@ async def serve(process: GatewayProcess, pepper: bytes) -> None:
         ),
     )
     follower.look()
-    health = Health(state, follower, journal, time.time_ns() // 1_000_000)
+    health = Health(state, follower, journal, time.time_ns() // 1_000_000, certificate=certificate)
     server = Server(FrontDoor(state, health), process.settings.limits, process.settings.deadlines)
+    await server.listen(
+        socket.socket(fileno=process.listen_fd), certificate.context if certificate is not None else None
+    )
     status = await serve_status(home.gateway_status_socket(process.worker), health.status)
-    await server.listen(socket.socket(fileno=process.listen_fd))
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, 20, 50)
@@ -72,11 +80,12 @@ async def serve(process: GatewayProcess, pepper: bytes) -> None:
         asyncio.create_task(journal.watch()),
         asyncio.create_task(_keep_date(state)),
     ]
+    if certificate is not None:
+        tasks.append(asyncio.create_task(certificate.follow(server.renew)))
     try:
-        await _until(stop, tasks)
+        await _until(ending.asked, tasks)
     finally:
-        state.is_stopping = True
-        await server.stop(process.settings.deadlines.drain_s)
+        await ending.carry_out(server, state)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -107,8 +116,12 @@ def main() -> int:
     process = msgspec.json.decode(sys.stdin.buffer.read(), type=GatewayProcess)
     configure_logging(f"gateway-{process.worker}", Home(process.home).logs)
     home = Home(process.home)
-    with contextlib.suppress(KeyboardInterrupt):
-        uvloop.run(serve(process, Path(home.pepper).read_bytes()))
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            uvloop.run(serve(process, Path(home.pepper).read_bytes()))
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error.message} {error.hint or ''}\n")
+        return 1
     Path(home.gateway_status_socket(process.worker)).unlink(missing_ok=True)
     return 0
 

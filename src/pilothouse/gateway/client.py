@@ -5,25 +5,25 @@ handler exactly one answer is written, or the occupant learns that the client is
 """
 
 import asyncio
+import sys
 from collections import deque
+from fcntl import ioctl
+from termios import FIONREAD
 from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from pilothouse.contracts.errors import (
-    ApiError,
-    HeadersTooLargeError,
-    InvalidRequestError,
-    PayloadTooLargeError,
-    RequestTimeoutError,
-    UnavailableError,
-)
+from pilothouse.contracts.errors import ApiError
+from pilothouse.gateway import faults
 from pilothouse.gateway.answers import error_bytes
+from pilothouse.gateway.occupant import Occupant, Upload
 from pilothouse.gateway.request import Request
 
 if TYPE_CHECKING:
     from pilothouse.gateway.settings import LimitSettings
+
+__all__ = ["ClientConnection", "Handler", "Listener", "Occupant", "Upload"]
 
 NEVER = 1 << 62
 LINGER_TICKS = 20
@@ -32,29 +32,6 @@ would reset it, and the answer could be lost on its way."""
 WRITE_HIGH_WATER = 256 * 1024
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
-
-
-class Occupant(Protocol):
-    """Whoever is answering a request, as the client's connection sees it."""
-
-    def on_client_gone(self) -> None:
-        """Learns that nobody will read the answer."""
-
-    def on_client_paused(self) -> None:
-        """Learns that the client reads too slowly."""
-
-    def on_client_resumed(self) -> None:
-        """Learns that the client reads again."""
-
-
-class Upload(Occupant, Protocol):
-    """An occupant that takes the request's body as it comes."""
-
-    def feed(self, data: bytes) -> None:
-        """Takes the next bytes of the body."""
-
-    def feed_end(self) -> None:
-        """Learns that the body is whole."""
 
 
 class Handler(Protocol):
@@ -81,6 +58,10 @@ class Listener(Protocol):
     stall_ticks: int
     tick: int
     is_stopping: bool
+    farewell_ticks: int
+    """How long a connection without a request is kept when the worker stops."""
+    kept_bytes: int
+    """Bodies and answers that are held in memory for all connections."""
 
     def joined(self, connection: "ClientConnection") -> bool:
         """Notes a new connection. Returns whether there is room for it."""
@@ -93,6 +74,7 @@ class ClientConnection(asyncio.Protocol):
     """An HTTP/1.1 connection of a client."""
 
     __slots__ = (
+        "_arriving_bytes",
         "_body",
         "_body_bytes",
         "_has_head",
@@ -102,16 +84,19 @@ class ClientConnection(asyncio.Protocol):
         "_is_busy",
         "_is_chunking",
         "_is_deaf",
+        "_is_last",
         "_is_lingering",
         "_is_reading",
         "_is_within",
         "_keep_alive",
+        "_kept_bytes",
         "_parser",
         "_read_bytes",
         "_ready",
         "_server",
         "_target",
         "_transport",
+        "_unsent_bytes",
         "_upload",
         "deadline_tick",
         "occupant",
@@ -128,6 +113,11 @@ class ClientConnection(asyncio.Protocol):
         self._body_bytes = 0
         self._read_bytes = 0
         self._head_bytes = 0
+        self._arriving_bytes = 0
+        """Kept of the body that is coming, as `_kept_bytes` is of the request that is being answered, and
+        `_unsent_bytes` of answers that the client does not take."""
+        self._kept_bytes = 0
+        self._unsent_bytes = 0
         self._ready: deque[tuple[Request, bool]] = deque()
         self._upload: Upload | None = None
         self._is_within = False
@@ -137,6 +127,8 @@ class ClientConnection(asyncio.Protocol):
         self._is_chunking = False
         self._is_deaf = False
         """Nothing more is read as HTTP here."""
+        self._is_last = False
+        """The head of the streamed answer said that the connection ends with it."""
         self._is_lingering = False
         self._is_reading = True
         self._keep_alive = True
@@ -148,17 +140,22 @@ class ClientConnection(asyncio.Protocol):
     @property
     def will_close(self) -> bool:
         """Whether the connection is closed after the answer that is being written."""
-        return not self._keep_alive or self._is_deaf or self._server.is_stopping
+        return not self._keep_alive or self._is_deaf or (self._server.is_stopping and not self._ready)
 
     @property
     def transport(self) -> asyncio.Transport:
         """The transport, for a streamed body's back-pressure and the peer's address."""
         return self._transport
 
+    def hold(self, size: int) -> None:
+        """Counts bytes that are kept in memory for the request under way, until its answer is written."""
+        self._kept_bytes += size
+        self._server.kept_bytes += size
+
     def complete(self, data: bytes) -> None:
         """Writes a whole answer."""
         self._transport.write(data)
-        self._end_answer()
+        self._end_answer(is_last=self.will_close)
 
     def begin(self, head: bytes, *, is_chunked: bool = True, is_held: bool = False) -> None:
         """Writes the head of a streamed answer.
@@ -173,7 +170,8 @@ class ClientConnection(asyncio.Protocol):
             head += b"transfer-encoding: chunked\r\n"
         elif is_chunked:
             self._keep_alive = False
-        if self.will_close:
+        self._is_last = self.will_close
+        if self._is_last:
             head += b"connection: close\r\n"
         if is_held:
             self._held = head + b"\r\n"
@@ -199,7 +197,7 @@ class ClientConnection(asyncio.Protocol):
             data = held + LAST_CHUNK
         if data:
             self._transport.write(data)
-        self._end_answer()
+        self._end_answer(is_last=self._is_last)
 
     def cut(self) -> None:
         """Closes at once; an answer under way ends without its end."""
@@ -209,8 +207,15 @@ class ClientConnection(asyncio.Protocol):
     # -- what the server asks -----------------------------------------------------------------------
 
     def close_if_idle(self) -> None:
-        """Closes when no request is under way here."""
-        if not self._is_busy and not self._is_within:
+        """Closes, now or after the farewell time, when no request is under way here.
+
+        A connection on which bytes wait in the kernel is not idle: they are read first, and answered.
+        """
+        if self._is_busy or self._is_within or self._is_lingering:
+            return
+        if self._server.farewell_ticks or unread_bytes(self._transport):
+            self.deadline_tick = self._server.tick + max(1, self._server.farewell_ticks)
+        else:
             self._transport.close()
 
     def overdue(self) -> None:
@@ -218,15 +223,15 @@ class ClientConnection(asyncio.Protocol):
         self.deadline_tick = NEVER
         if self._is_busy or self._is_lingering or self._transport.get_write_buffer_size():
             self.cut()  # the client takes no more of its answer, or lingers
-        elif not self._is_within or not self._target:
+        elif not self._is_within:
+            if unread_bytes(self._transport):
+                self.deadline_tick = self._server.tick + 1
+            else:
+                self._transport.close()
+        elif not self._target:
             self._transport.close()
         else:
-            what = "body" if self._has_head else "headers"
-            self._refuse(
-                RequestTimeoutError(
-                    f"The request's {what} did not arrive in time.", hint="Send it faster, or in one piece."
-                )
-            )
+            self._refuse(faults.too_slow("body" if self._has_head else "headers"))
             self._next()
 
     # -- the transport's calls ----------------------------------------------------------------------
@@ -238,10 +243,7 @@ class ClientConnection(asyncio.Protocol):
         self.deadline_tick = self._server.tick + self._server.head_ticks
         if not self._server.joined(self):
             self._is_deaf = True
-            error = UnavailableError(
-                "This server has too many connections open.", hint="Try again, or reuse connections."
-            )
-            self._transport.write(error_bytes(error, will_close=True))
+            self._transport.write(error_bytes(faults.too_many_connections(), will_close=True))
             self._transport.close()
 
     def data_received(self, data: bytes) -> None:
@@ -256,13 +258,7 @@ class ClientConnection(asyncio.Protocol):
             self._is_deaf = True  # the request itself is answered as if it had not asked for an upgrade
         except HttpParserError:
             if not self._is_deaf:
-                self._refuse(
-                    InvalidRequestError(
-                        "The bytes sent are not an HTTP/1.1 request.",
-                        hint="Speak plain HTTP/1.1 here; put a proxy in front for TLS or HTTP/2.",
-                        code="bad_http",
-                    )
-                )
+                self._refuse(faults.not_http(data))
         if self._is_within:
             self._watch_size(len(data))
         if self._ready:
@@ -276,6 +272,9 @@ class ClientConnection(asyncio.Protocol):
         """Tells whoever is answering."""
         self.deadline_tick = NEVER
         self._server.left(self)
+        self._server.kept_bytes -= self._arriving_bytes + self._kept_bytes + self._unsent_bytes
+        self._server.kept_bytes -= sum(len(request.body) for request, _ in self._ready)
+        self._arriving_bytes = self._kept_bytes = self._unsent_bytes = 0
         self._ready.clear()
         occupant, self.occupant = self.occupant, None
         if occupant is not None:
@@ -284,12 +283,16 @@ class ClientConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Passes on that the client reads too slowly."""
         self.deadline_tick = self._server.tick + self._server.stall_ticks
+        self._unsent_bytes = self._transport.get_write_buffer_size()
+        self._server.kept_bytes += self._unsent_bytes
         if self.occupant is not None:
             self.occupant.on_client_paused()
 
     def resume_writing(self) -> None:
         """Passes on that the client reads again."""
-        self.deadline_tick = NEVER if self._is_busy else self._server.tick + self._server.keep_alive_ticks
+        self._server.kept_bytes -= self._unsent_bytes
+        self._unsent_bytes = 0
+        self.deadline_tick = NEVER if self._is_busy else self._server.tick + self._idle_ticks()
         if self.occupant is not None:
             self.occupant.on_client_resumed()
 
@@ -329,7 +332,7 @@ class ClientConnection(asyncio.Protocol):
         limits, headers = self._server.limits, self._headers
         is_long = self._head_bytes > limits.head_bytes and self._size_of_head() > limits.head_bytes
         if is_long or len(headers) > limits.headers:
-            self._refuse(self._head_error())
+            self._refuse(faults.head_too_large(limits))
             return
         length = headers.get(b"content-length")
         if length is not None or b"transfer-encoding" in headers:
@@ -339,13 +342,20 @@ class ClientConnection(asyncio.Protocol):
         """Keeps a piece of the body, or passes it on."""
         if self._is_deaf:
             return
-        self._body_bytes += len(data)
+        size = len(data)
+        self._body_bytes += size
         if self._upload is not None:
             self._upload.feed(data)
-        elif self._body_bytes > self._server.limits.body_bytes:
-            self._refuse(self._body_error())
+            return
+        server = self._server
+        if self._body_bytes > server.limits.body_bytes:
+            self._refuse(faults.body_too_large(server.limits))
+        elif server.kept_bytes + size > server.limits.memory_bytes:
+            self._refuse(faults.memory_is_full())
         else:
             self._body.append(data)
+            self._arriving_bytes += size
+            server.kept_bytes += size
 
     def on_message_complete(self) -> None:
         """Puts the whole request in line."""
@@ -361,6 +371,7 @@ class ClientConnection(asyncio.Protocol):
             return
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._body = []
+        self._arriving_bytes = 0  # counted as a waiting request's from here on
         self._ready.append((self._request(body, None), self._parser.should_keep_alive()))
 
     # -- inside -------------------------------------------------------------------------------------
@@ -370,12 +381,12 @@ class ClientConnection(asyncio.Protocol):
         limits = self._server.limits
         if not self._has_head:
             if self._head_bytes > limits.head_bytes:
-                self._refuse(self._head_error())
+                self._refuse(faults.head_too_large(limits))
             return
         self._read_bytes += size
         if self._read_bytes - self._body_bytes > limits.body_bytes:
             if self._upload is None:
-                self._refuse(self._body_error())
+                self._refuse(faults.body_too_large(limits))
             else:
                 self.cut()
 
@@ -396,7 +407,10 @@ class ClientConnection(asyncio.Protocol):
             self.occupant = self._upload
             self.deadline_tick = NEVER
         elif length > self._server.limits.body_bytes:
-            self._refuse(self._body_error())
+            self._refuse(faults.body_too_large(self._server.limits))
+            return
+        elif self._server.kept_bytes + length > self._server.limits.memory_bytes:
+            self._refuse(faults.memory_is_full())
             return
         if b"expect" in self._headers and self._headers[b"expect"].lower() == b"100-continue":
             self._transport.write(CONTINUE)
@@ -406,31 +420,23 @@ class ClientConnection(asyncio.Protocol):
         self._is_deaf = True
         self._is_within = False
         self._body = []
+        self._server.kept_bytes -= self._arriving_bytes
+        self._arriving_bytes = 0
         self._ready.append((self._request(b"", fault), False))
-
-    def _head_error(self) -> ApiError:
-        limits = self._server.limits
-        return HeadersTooLargeError(
-            f"The request's head is over the limit of {limits.head_bytes} bytes or {limits.headers} headers.",
-            hint="Send fewer or shorter headers, or a shorter URL.",
-        )
-
-    def _body_error(self) -> ApiError:
-        return PayloadTooLargeError(
-            f"The request's body is over the limit of {self._server.limits.body_bytes} bytes.",
-            hint="Send less, or raise `gateway.limits.body_bytes` in the configuration.",
-        )
 
     def _next(self) -> None:
         """Hands the oldest waiting request to the handler."""
         if not self._ready or self._is_busy or self._transport.is_closing():
             return
         request, self._keep_alive = self._ready.popleft()
+        self._kept_bytes = len(request.body)
         self._is_busy = True
         self.deadline_tick = NEVER
         self._server.handler.handle(request, self)
 
-    def _end_answer(self) -> None:
+    def _end_answer(self, *, is_last: bool) -> None:
+        self._server.kept_bytes -= self._kept_bytes
+        self._kept_bytes = 0
         self.occupant = None
         self._is_busy = False
         self._is_chunking = False
@@ -439,16 +445,20 @@ class ClientConnection(asyncio.Protocol):
             self._is_deaf = True
         if self._ready:
             asyncio.get_running_loop().call_soon(self._next)
-        elif self.will_close:
+        elif is_last or self._is_deaf:
             self._close_gently()
         else:
             self._await_next()
 
     def _await_next(self) -> None:
-        self.deadline_tick = self._server.tick + self._server.keep_alive_ticks
+        self.deadline_tick = self._server.tick + self._idle_ticks()
         if not self._is_reading and not self._transport.is_closing():
             self._is_reading = True
             self._transport.resume_reading()
+
+    def _idle_ticks(self) -> int:
+        server = self._server
+        return max(1, server.farewell_ticks) if server.is_stopping else server.keep_alive_ticks
 
     def _close_gently(self) -> None:
         self._is_lingering = True
@@ -462,3 +472,11 @@ class ClientConnection(asyncio.Protocol):
             self._transport.resume_reading()
         if self._transport.can_write_eof():
             self._transport.write_eof()
+
+
+def unread_bytes(transport: asyncio.Transport) -> int:
+    """Returns how much the kernel holds that was not read yet."""
+    opened = transport.get_extra_info("socket")
+    if opened is None or opened.fileno() < 0:
+        return 0
+    return int.from_bytes(ioctl(opened.fileno(), FIONREAD, b"\0\0\0\0"), sys.byteorder)

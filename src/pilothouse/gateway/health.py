@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from pilothouse.contracts.status import GatewayStatus
+from pilothouse.gateway.certificate import Certificate
 from pilothouse.gateway.follow import Follower
 from pilothouse.gateway.state import GatewayState
 from pilothouse.telemetry.journal import Journal
@@ -30,8 +31,17 @@ class Readiness(msgspec.Struct, frozen=True):
 class Health:
     """Looks at one worker's parts."""
 
-    def __init__(self, state: GatewayState, follower: Follower, journal: Journal, started_at_ms: int) -> None:
+    def __init__(
+        self,
+        state: GatewayState,
+        follower: Follower,
+        journal: Journal,
+        started_at_ms: int,
+        *,
+        certificate: Certificate | None = None,
+    ) -> None:
         self._state = state
+        self._certificate = certificate
         self._follower = follower
         self._journal = journal
         self._started_at_ms = started_at_ms
@@ -47,6 +57,10 @@ class Health:
         notes = []
         if self._state.has_directory and self._follower.refusal is not None:
             notes.append(f"the newest snapshot was refused: {self._follower.refusal}")
+        if self._certificate is not None and self._certificate.refusal is not None:
+            notes.append(f"the newest certificate was refused: {self._certificate.refusal}")
+        if self._state.has_successor:
+            notes.append("this worker ends its last calls: another one serves in its place")
         if not control_answers(self._state.home.control_socket):
             notes.append("control is away: calls are answered, the console and the management API are not")
         return Readiness(

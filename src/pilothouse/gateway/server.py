@@ -9,7 +9,9 @@ Refuses to know paths and calls. Invariant: every connection has a deadline or a
 
 import asyncio
 import contextlib
+import os
 import socket
+import ssl
 from typing import TYPE_CHECKING
 
 from pilothouse.gateway.client import ClientConnection, Handler
@@ -21,6 +23,9 @@ TICK_S = 0.1
 """The resolution of all deadlines of clients, in seconds."""
 CUT_S = 1.0
 """How long connections that were cut may take to be gone, in seconds."""
+BACKLOG = 4096
+TLS_SHUTDOWN_S = 5.0
+"""How long a client may take to answer the end of its TLS session, in seconds."""
 
 
 class Server:
@@ -33,57 +38,113 @@ class Server:
         self.body_ticks = _ticks(deadlines.body_s)
         self.keep_alive_ticks = _ticks(deadlines.keep_alive_s)
         self.stall_ticks = _ticks(deadlines.client_stall_s)
+        self.farewell_ticks = 0
         self.tick = 0
         self.is_stopping = False
+        self.kept_bytes = 0
         self.connections: set[ClientConnection] = set()
+        self._handshake_s = deadlines.head_s
+        self._handshake_ticks = self.head_ticks
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._listening: socket.socket | None = None
         self._listener: asyncio.Server | None = None
+        self._accepted_total = 0
+        self._accepted_tick = 0
+        self._joined_total = 0
+        self._gone = asyncio.Event()
         self._empty = asyncio.Event()
-        self._empty.set()
 
-    async def listen(self, listening: socket.socket) -> None:
-        """Accepts connections from a socket that already listens."""
+    async def listen(self, listening: socket.socket, context: ssl.SSLContext | None = None) -> None:
+        """Accepts connections from a socket that already listens; with TLS where there is a context."""
+        self._listening = listening
         self._timer = self._loop.call_later(TICK_S, self._sweep)
+        await self.renew(context)
+
+    async def renew(self, context: ssl.SSLContext | None) -> None:
+        """Takes further connections with another TLS context; those that are open keep theirs."""
+        if self._listening is None or self.is_stopping:
+            return
+        old = self._listener
         self._listener = await self._loop.create_server(
-            lambda: ClientConnection(self), sock=listening, backlog=2048
+            self._accept,
+            sock=socket.socket(fileno=os.dup(self._listening.fileno())),
+            backlog=BACKLOG,
+            ssl=context,
+            ssl_handshake_timeout=self._handshake_s if context is not None else None,
+            ssl_shutdown_timeout=TLS_SHUTDOWN_S if context is not None else None,
         )
+        if old is not None:
+            old.close()
 
     def joined(self, connection: ClientConnection) -> bool:
         """Notes a new connection. Returns whether there is room for it."""
+        self._joined_total += 1
         self.connections.add(connection)
-        self._empty.clear()
         return len(self.connections) <= self.limits.connections
 
     def left(self, connection: ClientConnection) -> None:
         """Forgets a connection."""
         self.connections.discard(connection)
-        if not self.connections:
-            self._empty.set()
+        if self.is_stopping and not self.connections:
+            self._gone.set()
+            self._look_empty()
 
-    async def stop(self, drain_s: float) -> None:
-        """Accepts nothing more, lets what runs end within `drain_s`, then cuts the rest."""
+    def leave(self, *, farewell_s: float) -> None:
+        """Accepts nothing more, and lets connections without a request go after `farewell_s`.
+
+        An answer that begins after this says that its connection ends; one that began before cannot, so its
+        connection stays for another request until it was idle for as long (RFC 9112, 9.6).
+        """
         self.is_stopping = True
+        self.farewell_ticks = round(farewell_s / TICK_S)
         if self._listener is not None:
             self._listener.close()
+            self._listener = None
+        if self._listening is not None:
+            self._listening.close()
+            self._listening = None
         for connection in list(self.connections):
             connection.close_if_idle()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(drain_s):
-                await self._empty.wait()
+        self._look_empty()
+
+    async def emptied(self) -> None:
+        """Returns when the last connection is gone; `leave` comes first."""
+        await self._empty.wait()
+
+    async def cut(self) -> None:
+        """Ends every connection that is left, and the deadlines' clock."""
         for connection in list(self.connections):
             connection.cut()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CUT_S):
-                await self._empty.wait()  # what was cut is on record when its connection is lost
+                if self.connections:
+                    self._gone.clear()
+                    await self._gone.wait()  # what was cut is on record when its connection is lost
         if self._timer is not None:
             self._timer.cancel()
+
+    def _accept(self) -> ClientConnection:
+        self._accepted_total += 1
+        self._accepted_tick = self.tick
+        return ClientConnection(self)
+
+    def _look_empty(self) -> None:
+        """Says so when nobody is left: a client in the middle of its TLS handshake is not here yet."""
+        is_greeting = (
+            self._accepted_total != self._joined_total
+            and self.tick <= self._accepted_tick + self._handshake_ticks
+        )
+        if not self.connections and not is_greeting:
+            self._empty.set()
 
     def _sweep(self) -> None:
         self.tick += 1
         now = self.tick
         for connection in [c for c in self.connections if c.deadline_tick <= now]:
             connection.overdue()
+        if self.is_stopping:
+            self._look_empty()
         self._timer = self._loop.call_later(TICK_S, self._sweep)
 
 

@@ -4,7 +4,7 @@ Refuses to know how they were read. Invariant: secrets come only in `GatewayProc
 pipe and never written to a file.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -26,6 +26,9 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """The most headers of one request; above it 431."""
     connections: Count = 10_000
     """The most client connections of one worker; further ones are closed with 503."""
+    memory_bytes: Count = 1_073_741_824
+    """The most that one worker holds of request bodies, of plain answers and of what clients do not take, in
+    bytes (1 GB); above it further bodies get 503. Calls under way may take it beyond, each by one answer."""
     answer_bytes: Count = 134_217_728
     """The largest plain answer taken from an upstream, in bytes (128 MB); above it 502."""
     event_bytes: Count = 8_388_608
@@ -52,6 +55,25 @@ class DeadlineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """For an engine of ours that does not listen yet, in seconds; then 503."""
     drain_s: Seconds = 20.0
     """For running calls when the worker is told to stop, in seconds; then they are cut."""
+    handover_s: Seconds = 900.0
+    """For running calls of a worker whose successor serves already (`pilothouse reload` and `upgrade`), in
+    seconds; then they are cut."""
+    farewell_s: Seconds = 5.0
+    """For the next request on an idle connection of such a worker, in seconds; then it is closed. Clients
+    that call more often never meet a connection that closes under a request."""
+
+
+class TlsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The certificate that the gateway shows, and which ones it wants; files are read again when changed."""
+
+    certificate: str
+    """Path of the certificate with its chain, PEM."""
+    key: str
+    """Path of its private key, PEM, without a password."""
+    client_ca: str | None = None
+    """Path of the authorities, PEM, whose client certificates are taken; left out: none is asked for."""
+    client_certificates: Literal["required", "optional"] = "required"
+    """Whether a client without a certificate is refused; of use with `client_ca` only."""
 
 
 class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -63,6 +85,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """The port to listen on; 0 takes a free one."""
     workers: Count = 1
     """Worker processes; one serves as much as one core can."""
+    tls: TlsSettings | None = None
+    """How clients speak TLS to the gateway; left out: they speak plain HTTP."""
     allowed_origins: tuple[str, ...] = ()
     """Origins (`https://host:port`) besides our own whose pages may use a browser session."""
     limits: LimitSettings = LimitSettings()

@@ -57,6 +57,8 @@ class GatewayState:
         self.requests_total = 0
         self.errors_total = 0
         self.is_stopping = False
+        self.has_successor = False
+        """Another worker serves in this one's place, which only ends what it began."""
         self._directory: Directory | None = None
 
     @property

@@ -223,6 +223,8 @@ def vendors() -> str:
             f"`{vendor.name}`",
             f"`{vendor.base_url}`" if vendor.base_url else "yours",
             f"`{vendor.key}`" if vendor.key else "none",
+            f"`{vendor.dialect}`",
+            "yes" if vendor.responses else "",
             ", ".join(f"`{name}`" for name in vendor.drops),
             "yes" if vendor.price_list else "no",
             vendor.note,
@@ -233,7 +235,17 @@ def vendors() -> str:
     return page(
         "Vendors",
         intro,
-        table("name", "address", "variable", "fields taken out", "price list", "note", rows=rows),
+        table(
+            "name",
+            "address",
+            "variable",
+            "dialect",
+            "own `/responses`",
+            "fields taken out",
+            "price list",
+            "note",
+            rows=rows,
+        ),
     )
 
 

@@ -70,7 +70,8 @@ def suffix_of(annotation: Any) -> str:
     """Returns how an item of a list or mapping is named; nothing for other types."""
     origin = typing.get_origin(annotation)
     if origin in {Union, types.UnionType, Annotated}:
-        return next((found for part in typing.get_args(annotation) if (found := suffix_of(part))), "")
+        parts = [part for part in typing.get_args(annotation) if structs_in(part)]
+        return suffix_of(parts[0]) if parts else ""
     if origin is dict:
         return ".<name>"
     return "[]" if origin in {list, tuple} else ""
@@ -78,6 +79,9 @@ def suffix_of(annotation: Any) -> str:
 
 def kind_of(annotation: Any) -> str:
     """Returns a type in few words."""
+    if typing.get_origin(annotation) in {Union, types.UnionType}:
+        parts = [part for part in typing.get_args(annotation) if part is not types.NoneType]
+        return " or ".join(kind_of(part) for part in parts)
     said = describe(annotation)
     return {"a list": "list", "a block of settings": "block"}.get(said.split(" (", maxsplit=1)[0], said)
 

@@ -4,6 +4,7 @@ Refuses to know any one setting. Invariant: what passes converts without an erro
 """
 
 import difflib
+import math
 import types
 import typing
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from pilothouse.config.references import Problems
 
 def check(value: Value, annotation: Any, path: Path, problems: Problems) -> None:
     """Adds to `problems` everything in `value` that the type `annotation` does not take."""
-    bare = _bare(annotation)
+    bare = _fitting(_bare(annotation), value)
     origin, arguments = typing.get_origin(bare), typing.get_args(bare)
     if isinstance(value, dict) and isinstance(bare, type) and issubclass(bare, msgspec.Struct):
         _check_struct(value, bare, path, problems)
@@ -42,6 +43,23 @@ def _bare(annotation: Any) -> Any:
     return annotation
 
 
+def _fitting(bare: Any, value: Value) -> Any:
+    """Returns, of a setting that may be a list or a block, the one that was typed."""
+    if typing.get_origin(bare) not in {Union, types.UnionType}:
+        return bare
+    wanted = list if isinstance(value, list) else dict if isinstance(value, dict) else None
+    fitting = [member for member in typing.get_args(bare) if _shape(member) is wanted]
+    return fitting[0] if wanted is not None and len(fitting) == 1 else bare
+
+
+def _shape(annotation: Any) -> type | None:
+    bare = _bare(annotation)
+    if typing.get_origin(bare) in {list, tuple}:
+        return list
+    is_struct = isinstance(bare, type) and issubclass(bare, msgspec.Struct)
+    return dict if is_struct or typing.get_origin(bare) is dict else None
+
+
 def _check_struct(
     value: dict[str, Value], struct: type[msgspec.Struct], path: Path, problems: Problems
 ) -> None:
@@ -59,11 +77,26 @@ def _check_struct(
 
 
 def _check_leaf(value: Value, annotation: Any, path: Path, problems: Problems) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        problems.add(
+            path, f"`{dotted(path)}` is {value}, which is no number to count with.", "Give a number."
+        )
+        return
     try:
         msgspec.convert(value, annotation)
     except msgspec.ValidationError as error:
         problem = str(error).split(" - at ", 1)[0]
-        problems.add(path, f"`{dotted(path)}` is wrong: {problem}.", f"It is {describe(annotation)}.")
+        meant = _meant(value, annotation)
+        problems.add(path, f"`{dotted(path)}` is wrong: {problem}.", f"{meant}It is {describe(annotation)}.")
+
+
+def _meant(value: Value, annotation: Any) -> str:
+    """Returns which of several words was probably meant."""
+    bare = _bare(annotation)
+    if not isinstance(value, str) or typing.get_origin(bare) is not Literal:
+        return ""
+    near = difflib.get_close_matches(value, [str(word) for word in typing.get_args(bare)], n=1)
+    return f"Did you mean `{near[0]}`? " if near else ""
 
 
 _WORDS: dict[Any, str] = {

@@ -10,7 +10,8 @@ from pilothouse.config.references import Problems
 from pilothouse.registry.catalogue import BUNDLE
 from pilothouse.rollout.check import problems
 from pilothouse.rollout.providers import CATALOGUE
-from pilothouse.rollout.settings import referenced_secrets
+from pilothouse.rollout.settings import counters_variable, referenced_secrets
+from pilothouse.rollout.traffic import COUNTERS_SECRET
 
 
 def check_plan(loaded: Loaded, environment: Mapping[str, str]) -> None:
@@ -27,11 +28,24 @@ def check_plan(loaded: Loaded, environment: Mapping[str, str]) -> None:
         if variable not in environment:
             message = f"the environment variable {variable} is not set."
             found.add(("providers", provider, "api_key"), message, f"Set it, or remove `{provider}`.")
+    address = counters_variable(rollout)
+    if address is not None and address not in environment:
+        message = f"the environment variable {address} is not set."
+        found.add(("limits", "redis_url"), message, f"Set {address}, or count on this host: `store: host`.")
     raise_for(found)
 
 
 def secrets_of(loaded: Loaded, environment: Mapping[str, str]) -> dict[str, str]:
-    """Returns the providers' API keys that are set, by the name of their variable."""
+    """Returns the secrets that gateways are handed.
+
+    These are the providers' API keys that are set, by the name of their variable, and the address of the
+    shared counters as `counters`.
+    """
+    rollout = loaded.configuration.rollout
     names = {vendor.key for vendor in CATALOGUE.values() if vendor.key}
-    names.update(referenced_secrets(loaded.configuration.rollout).values())
-    return {name: environment[name] for name in sorted(names) if environment.get(name)}
+    names.update(referenced_secrets(rollout).values())
+    secrets = {name: environment[name] for name in sorted(names) if environment.get(name)}
+    variable = counters_variable(rollout)
+    if variable is not None and variable in environment:
+        secrets[COUNTERS_SECRET] = environment[variable]
+    return secrets

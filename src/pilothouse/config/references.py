@@ -11,7 +11,7 @@ from pilothouse.config.document import Document, Path, Value
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _SECRET = re.compile(r"\A\$\{([A-Za-z_][A-Za-z0-9_]*)\}\Z")
-SECRET_KEYS = frozenset({"api_key"})
+SECRET_KEYS = frozenset({"api_key", "redis_url"})
 """Keys whose value must be one whole reference, and is kept as such."""
 
 
@@ -58,10 +58,11 @@ def _resolve(value: Value, path: Path, environment: Mapping[str, str], problems:
 
 def _check_secret(value: str, path: Path, problems: Problems) -> None:
     if secret_name(value) is None:
+        variable = "REDIS_URL" if path[-1] == "redis_url" else "MY_PROVIDER_KEY"
         problems.add(
             path,
             f"`{path[-1]}` must be a reference to an environment variable, never the secret itself.",
-            'Write `api_key: "${MY_PROVIDER_KEY}"` and set MY_PROVIDER_KEY where Pilothouse starts.',
+            f'Write `{path[-1]}: "${{{variable}}}"` and set {variable} where Pilothouse starts.',
         )
 
 

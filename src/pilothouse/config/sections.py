@@ -14,6 +14,7 @@ from pilothouse.rollout.settings import (
     RecordSettings,
     RolloutSettings,
 )
+from pilothouse.rollout.traffic_settings import AdmissionSettings, CounterSettings, TeamSettings
 from pilothouse.serving.settings import EngineSettings
 from pilothouse.store.settings import StoreSettings
 from pilothouse.telemetry.settings import JournalSettings
@@ -30,6 +31,12 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Prices by `<provider>/<model>`, before those of the `genai-prices` package."""
     record: RecordSettings = RecordSettings()
     """What of each call is kept, unless its model or key says otherwise."""
+    teams: dict[str, TeamSettings] = {}
+    """What all keys with one team label may use together, by label."""
+    limits: CounterSettings = CounterSettings()
+    """Where the limits of keys, teams and models are counted."""
+    admission: AdmissionSettings = AdmissionSettings()
+    """What happens when there are more calls than can be worked on at once."""
     gateway: GatewaySettings = GatewaySettings()
     """Where the gateway listens, and its limits and deadlines."""
     engines: EngineSettings = EngineSettings()
@@ -43,7 +50,13 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     @property
     def rollout(self) -> RolloutSettings:
-        """The four sections that decide what serves, as the rollout package takes them."""
+        """The sections that decide what serves, as the rollout package takes them."""
         return RolloutSettings(
-            models=self.models, providers=self.providers, prices=self.prices, record=self.record
+            models=self.models,
+            providers=self.providers,
+            prices=self.prices,
+            record=self.record,
+            teams=self.teams,
+            limits=self.limits,
+            admission=self.admission,
         )

@@ -6,6 +6,7 @@ input gives the same snapshot; every deployment names a provider that is in it, 
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 
 from pilothouse.contracts.errors import ConfigurationError
 from pilothouse.contracts.snapshot import (
@@ -19,6 +20,8 @@ from pilothouse.contracts.snapshot import (
     RecordPolicy,
     Snapshot,
 )
+from pilothouse.contracts.traffic import Admission, Batching, Cache, Counters, Limits
+from pilothouse.rollout import traffic
 from pilothouse.rollout.check import Bundle, kind_of, problems
 from pilothouse.rollout.prices import PriceList, configured
 from pilothouse.rollout.providers import CATALOGUE, Vendor
@@ -28,6 +31,7 @@ from pilothouse.rollout.settings import (
     ProviderSettings,
     RecordSettings,
     RolloutSettings,
+    counters_variable,
     secret_variable,
 )
 
@@ -55,6 +59,8 @@ class Surroundings:
     """The weights that are here, by source."""
     secrets: frozenset[str]
     """Names of the environment variables that hold a provider's key."""
+    engine_numbers: Mapping[str, int] = field(default_factory=dict)
+    """Numbers that engines already running have, by deployment: theirs stay, and no other engine gets one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +72,16 @@ class Catalogue:
     wildcard_providers: tuple[str, ...]
     prices: dict[str, Price]
     default_record: RecordPolicy
-    missing: tuple[str, ...]
+    missing: tuple[str, ...] = ()
     """Sources whose weights are not on this machine; the deployments that need them are left out."""
+    teams: dict[str, Limits] = field(default_factory=dict)
+    """Limits by team label."""
+    counters: Counters = field(default_factory=Counters)
+    """Where limits are counted."""
+    admission: Admission = field(default_factory=Admission)
+    """How calls are admitted."""
+    engine_numbers: Mapping[str, int] = field(default_factory=dict)
+    """The number of each engine's socket, by deployment: the next catalogue keeps them."""
 
 
 @dataclass(slots=True)
@@ -77,7 +91,7 @@ class _Draft:
     around: Surroundings
     providers: dict[str, Provider] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
-    engine_count: int = 0
+    engine_numbers: dict[str, int] = field(default_factory=dict)
 
 
 def sources(settings: RolloutSettings, bundle: Bundle) -> tuple[str, ...]:
@@ -105,15 +119,21 @@ def build_catalogue(settings: RolloutSettings, around: Surroundings, *, configur
     for problem in problems(settings, around.bundle):
         where = ".".join(str(part) for part in problem.place)
         raise ConfigurationError(f"{where}: {problem.message}", hint=problem.hint)
+    _require_counters(settings, around)
     draft = _Draft(settings, _models(settings, around.bundle), around)
     own = {name: _own_deployments(draft, name, model) for name, model in draft.models.items()}
+    served = {name for name, deployments in own.items() if deployments}
     routes = [
         ModelRoute(
             name=name,
             kind=kind_of(name, model, around.bundle),
-            deployments=(*own[name], *_fallback_deployments(name, model, own)),
+            deployments=own[name],
             record=_record(model.record, settings.record),
             created_s=configured_at_s,
+            routing=traffic.pruned(traffic.routing(model.routing, traffic.fallbacks(model.fallback)), served),
+            limits=traffic.limits(model.limits),
+            cache=traffic.policy(model.cache, Cache),
+            batching=traffic.policy(model.batching, Batching) if model.batching is not None else None,
         )
         for name, model in draft.models.items()
     ]
@@ -124,7 +144,11 @@ def build_catalogue(settings: RolloutSettings, around: Surroundings, *, configur
         wildcard_providers=wildcards,
         prices=_wildcard_prices(draft, wildcards),
         default_record=_record(settings.record, RecordSettings()),
+        teams={name: traffic.limits(team.limits) for name, team in settings.teams.items()},
+        counters=traffic.counters(settings.limits),
+        admission=traffic.admission(settings.admission),
         missing=tuple(dict.fromkeys(draft.missing)),
+        engine_numbers=draft.engine_numbers,
     )
 
 
@@ -152,6 +176,9 @@ def build_snapshot(
         wildcard_providers=catalogue.wildcard_providers,
         prices=catalogue.prices,
         default_record=catalogue.default_record,
+        teams=catalogue.teams,
+        counters=catalogue.counters,
+        admission=catalogue.admission,
     )
 
 
@@ -186,17 +213,19 @@ def _engine_deployment(
     if artefact is None:
         draft.missing.append(source)
         return None
-    number = draft.engine_count
-    draft.engine_count += 1
+    deployment_id = f"{name}/{engine}-{index}"
+    number = draft.engine_numbers[deployment_id] = _engine_number(draft, deployment_id)
     socket = draft.around.engine_socket(number)
     provider = Provider(name=f"{engine}-{number}", base_url=f"unix:{socket}:/v1")
     draft.providers[provider.name] = provider
     model = draft.models[name]
     return Deployment(
-        id=f"{name}/{engine}-{index}",
+        id=deployment_id,
         provider=provider.name,
         upstream_model=name,
         weight=settings.weight,
+        arm=settings.arm,
+        max_concurrency=settings.max_concurrency,
         price=_configured_price(draft, settings, f"{engine}/{name}"),
         engine=EngineSpec(
             engine=engine,
@@ -214,6 +243,15 @@ def _engine_deployment(
     )
 
 
+def _engine_number(draft: _Draft, deployment_id: str) -> int:
+    """Returns the number this engine has, else the lowest that no engine has or had a moment ago."""
+    known = draft.around.engine_numbers
+    if deployment_id in known:
+        return known[deployment_id]
+    taken = {*known.values(), *draft.engine_numbers.values()}
+    return next(number for number in count() if number not in taken)
+
+
 def _provider_deployment(draft: _Draft, name: str, index: int, settings: DeploymentSettings) -> Deployment:
     provider = settings.provider
     assert provider is not None
@@ -229,29 +267,23 @@ def _provider_deployment(draft: _Draft, name: str, index: int, settings: Deploym
         upstream_model=upstream,
         weight=settings.weight,
         price=price,
-    )
-
-
-def _fallback_deployments(
-    name: str, model: ModelSettings, own: Mapping[str, tuple[Deployment, ...]]
-) -> tuple[Deployment, ...]:
-    """Returns the other models' deployments as ones of weight 0, which take part only when others fail."""
-    return tuple(
-        Deployment(
-            id=f"{name}/fallback/{deployment.id}",
-            provider=deployment.provider,
-            upstream_model=deployment.upstream_model,
-            weight=0,
-            price=deployment.price,
-        )
-        for other in model.fallback
-        for deployment in own.get(other, ())
+        arm=settings.arm,
+        max_concurrency=settings.max_concurrency,
     )
 
 
 def _configured_price(draft: _Draft, settings: DeploymentSettings, name: str) -> Price | None:
     typed = settings.price or draft.settings.prices.get(name)
     return configured(typed) if typed is not None else None
+
+
+def _require_counters(settings: RolloutSettings, around: Surroundings) -> None:
+    variable = counters_variable(settings)
+    if variable is not None and traffic.COUNTERS_SECRET not in around.secrets:
+        raise ConfigurationError(
+            f"limits.redis_url: the gateways were not handed the address in {variable}.",
+            hint=f"Set {variable} where Pilothouse starts, and start it again: it is read only then.",
+        )
 
 
 def _require_provider(draft: _Draft, name: str, where: str) -> None:
@@ -268,11 +300,13 @@ def _require_provider(draft: _Draft, name: str, where: str) -> None:
 
 
 def _provider(name: str, settings: ProviderSettings, vendor: Vendor | None, secret: str | None) -> Provider:
-    row = vendor or Vendor(name=name, base_url=None, key=None)
+    row = (
+        vendor if vendor is not None and settings.dialect in {None, vendor.dialect} else _row(name, settings)
+    )
     return Provider(
         name=name,
-        base_url=(settings.base_url or row.base_url or "").rstrip("/"),
-        dialect=settings.dialect or "openai",
+        base_url=(settings.base_url or (vendor.base_url if vendor else None) or "").rstrip("/"),
+        dialect=settings.dialect or row.dialect,
         secret=secret,
         auth_header=row.auth_header,
         auth_prefix=row.auth_prefix,
@@ -281,7 +315,17 @@ def _provider(name: str, settings: ProviderSettings, vendor: Vendor | None, secr
         paths=dict(row.paths),
         drops=tuple(dict.fromkeys((*row.drops, *settings.drops))),
         verify_tls=settings.verify_tls,
+        responses=row.responses if settings.responses is None else settings.responses,
     )
+
+
+def _row(name: str, settings: ProviderSettings) -> Vendor:
+    """Returns what the catalogue would say of a server of the operator's own."""
+    if settings.dialect == "anthropic":
+        return Vendor(
+            name, base_url=None, key=None, dialect="anthropic", auth_header="x-api-key", auth_prefix=""
+        )
+    return Vendor(name, base_url=None, key=None)
 
 
 def _wildcards(draft: _Draft) -> tuple[str, ...]:

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import get_args
 
-import msgspec
-
 from pilothouse.contracts.snapshot import EngineName, ModelKind
 from pilothouse.registry.catalogue import BundledModel
+from pilothouse.rollout.check_traffic import traffic_problems
+from pilothouse.rollout.problem import Place, Problem
 from pilothouse.rollout.providers import CATALOGUE
 from pilothouse.rollout.settings import (
     DeploymentSettings,
@@ -30,17 +30,6 @@ ADDRESS_SCHEMES = ("https://", "http://", "unix:/")
 _MODEL_NAME = re.compile(r"[!-~]{1,200}")
 _PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
-Place = tuple[str | int, ...]
-
-
-class Problem(msgspec.Struct, frozen=True):
-    """One thing that is wrong, where it stands, and what to do."""
-
-    place: Place
-    message: str
-    hint: str
-
-
 Bundle = Mapping[str, BundledModel]
 
 
@@ -53,6 +42,7 @@ def problems(settings: RolloutSettings, bundle: Bundle) -> Iterator[Problem]:
     for name, price in settings.prices.items():
         yield from _price_name(name, settings)
         yield from _price(("prices", name), price)
+    yield from traffic_problems(settings, _kinds(settings, bundle))
 
 
 def kind_of(name: str, model: ModelSettings, bundle: Bundle) -> ModelKind:
@@ -60,6 +50,13 @@ def kind_of(name: str, model: ModelSettings, bundle: Bundle) -> ModelKind:
     if model.kind is not None:
         return model.kind
     return bundle[name].kind if name in bundle else "chat"
+
+
+def _kinds(settings: RolloutSettings, bundle: Bundle) -> dict[str, ModelKind]:
+    """Returns what each model is that is served."""
+    if settings.models is None:
+        return {name: model.kind for name, model in bundle.items()}
+    return {name: kind_of(name, model, bundle) for name, model in settings.models.items()}
 
 
 def _model(name: str, model: ModelSettings, settings: RolloutSettings, bundle: Bundle) -> Iterator[Problem]:
@@ -79,12 +76,11 @@ def _model(name: str, model: ModelSettings, settings: RolloutSettings, bundle: B
     if model.deployments and not any(deployment.weight for deployment in model.deployments):
         yield Problem(
             (*place, "deployments"),
-            f"the model {name!r} routes to nothing: each of its deployments has weight 0.",
+            f"the model {name!r} routes to nothing: the weights of its deployments sum to zero.",
             "Give at least one deployment a weight above 0.",
         )
     for index, deployment in enumerate(model.deployments):
         yield from _deployment((*place, "deployments", index), name, deployment, settings, bundle)
-    yield from _fallback((*place, "fallback"), name, model, settings, bundle)
 
 
 def _deployment(
@@ -129,26 +125,6 @@ def _known_provider(place: Place, provider: str, settings: RolloutSettings) -> I
             f"there is no provider named {provider!r}.",
             f"Did you mean {close[0]!r}?" if close else "Describe it in `providers:` with its `base_url`.",
         )
-
-
-def _fallback(
-    place: Place, name: str, model: ModelSettings, settings: RolloutSettings, bundle: Bundle
-) -> Iterator[Problem]:
-    models = settings.models or {}
-    for index, other in enumerate(model.fallback):
-        if other == name or other not in models:
-            close = get_close_matches(other, [known for known in models if known != name], n=1)
-            yield Problem(
-                (*place, index),
-                f"the fallback {other!r} is not another model of this file.",
-                f"Did you mean {close[0]!r}?" if close else "Name a model that stands under `models:`.",
-            )
-        elif kind_of(other, models[other], bundle) != kind_of(name, model, bundle):
-            yield Problem(
-                (*place, index),
-                f"the fallback {other!r} is of another kind than {name!r}.",
-                "A chat model falls back to chat models, an embedding model to embedding models.",
-            )
 
 
 def _provider(name: str, provider: ProviderSettings) -> Iterator[Problem]:

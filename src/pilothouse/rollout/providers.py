@@ -1,4 +1,4 @@
-"""The catalogue of vendors that speak OpenAI's protocol, one row of data each.
+"""The catalogue of vendors, one row of data each.
 
 Refuses to know whether a vendor is up, or what its key is. Invariant: a row alone makes a vendor usable; no
 code anywhere asks for a vendor by name. `drops` holds only what the vendor answers with an error, and only
@@ -6,6 +6,8 @@ fields whose absence changes no answer's text.
 """
 
 from dataclasses import dataclass, field
+
+from pilothouse.contracts.snapshot import DialectName
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,10 @@ class Vendor:
     """The environment variable that the vendor's own documentation names; `None` when no key is needed."""
     price_list: str | None = None
     """The vendor's name in the `genai-prices` package; `None` when it has no list there."""
+    dialect: DialectName = "openai"
+    """The protocol it speaks."""
+    responses: bool = False
+    """Whether it answers `/responses` itself."""
     auth_header: str = "authorization"
     auth_prefix: str = "Bearer "
     drops: tuple[str, ...] = ()
@@ -33,22 +39,27 @@ VENDORS: tuple[Vendor, ...] = (
         base_url="https://api.openai.com/v1",
         key="OPENAI_API_KEY",
         price_list="openai",
+        responses=True,
     ),
     Vendor(
         name="azure",  # learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle: v1, no api-version
         base_url=None,
         key="AZURE_OPENAI_API_KEY",
         price_list="azure",
+        responses=True,
         auth_header="api-key",
         auth_prefix="",
         note="Give `base_url: https://<resource>.openai.azure.com/openai/v1`; `model` is your deployment.",
     ),
     Vendor(
-        name="anthropic",  # docs.claude.com/en/api/openai-sdk
+        name="anthropic",  # docs.claude.com/en/api/messages
         base_url="https://api.anthropic.com/v1",
         key="ANTHROPIC_API_KEY",
         price_list="anthropic",
-        note="Through the vendor's own OpenAI-compatible endpoint.",
+        dialect="anthropic",
+        auth_header="x-api-key",
+        auth_prefix="",
+        note="In its own protocol; clients of OpenAI's are translated.",
     ),
     Vendor(
         name="gemini",  # ai.google.dev/gemini-api/docs/openai

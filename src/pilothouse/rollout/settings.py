@@ -1,4 +1,4 @@
-"""The `models:`, `providers:`, `prices:` and `record:` sections of the configuration file.
+"""The sections of the configuration file that decide what serves, from `models:` to `admission:`.
 
 Refuses to know where a file is, what an environment variable holds, or which models ship with the package.
 Invariant: an instance is data as typed by the operator; what it means together is checked in `build.py`.
@@ -16,11 +16,20 @@ from pilothouse.contracts.snapshot import (
     ModelKind,
 )
 from pilothouse.rollout.providers import CATALOGUE
+from pilothouse.rollout.traffic_settings import (
+    AdmissionSettings,
+    BatchingSettings,
+    CacheSettings,
+    CounterSettings,
+    FallbackSettings,
+    LimitSettings,
+    Name,
+    NonNegative,
+    RoutingSettings,
+    SecretReference,
+    TeamSettings,
+)
 
-SecretReference = Annotated[str, msgspec.Meta(pattern=r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$")]
-"""`${NAME}`: the environment variable that holds the secret. The secret itself never stands in a file."""
-
-NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -63,6 +72,10 @@ class DeploymentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """Share of the model's traffic, relative to its other deployments; 0 takes part only when others fail."""
     price: PriceSettings | None = None
     """The price of this deployment's tokens; goes before the `prices:` section."""
+    arm: Name | None = None
+    """The arm of the model's experiment that it stands in."""
+    max_concurrency: Positive | None = None
+    """Calls that one gateway worker sends it at once; further ones queue by priority. Default: no bound."""
     context_tokens: Positive | None = None
     """Engines: the context of each parallel slot, in tokens. Default: the bundled model's, else 8192."""
     parallel: Positive | None = None
@@ -80,8 +93,17 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Who answers for it. May be left out for a bundled model."""
     kind: ModelKind | None = None
     """`chat` (also plain completions) or `embedding`. Default: the bundled model's kind, else `chat`."""
-    fallback: tuple[str, ...] = ()
-    """Other models of this file, tried in this order when no deployment of its own can answer."""
+    fallback: tuple[str, ...] | FallbackSettings = ()
+    """Other models of this file, tried in this order when this one fails: one list for every kind of failure,
+    or a list for each kind."""
+    routing: RoutingSettings = RoutingSettings()
+    """How its calls find a deployment."""
+    limits: LimitSettings = LimitSettings()
+    """What all its callers together may use."""
+    cache: CacheSettings = CacheSettings()
+    """What of its answers is answered again."""
+    batching: BatchingSettings | None = None
+    """Embedding models: requests that arrive together are sent as one. Default: each by itself."""
     record: RecordSettings = RecordSettings()
     """What of this model's calls is kept."""
 
@@ -95,7 +117,10 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     base_url: str | None = None
     """The address up to and with the version, for example `https://api.openai.com/v1`."""
     dialect: DialectName | None = None
-    """The protocol it speaks. Default: `openai`."""
+    """The protocol it speaks: `openai` or `anthropic`. Default: the catalogue's, else `openai`."""
+    responses: bool | None = None
+    """Whether it answers `/responses` itself; such calls then go to it as they came. Default: the
+    catalogue's, else `false`."""
     headers: dict[str, str] = {}
     """Constant headers added to each call; nothing secret."""
     query: str | None = None
@@ -119,6 +144,12 @@ class RolloutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """Prices by `<provider>/<model>`, before those of the `genai-prices` package."""
     record: RecordSettings = RecordSettings()
     """What of each call is kept, unless its model or key says otherwise."""
+    teams: dict[str, TeamSettings] = {}
+    """Limits by team label."""
+    limits: CounterSettings = CounterSettings()
+    """Where limits are counted."""
+    admission: AdmissionSettings = AdmissionSettings()
+    """What happens when there are more calls than can be worked on."""
 
 
 def referenced_secrets(settings: RolloutSettings) -> dict[str, str]:
@@ -144,3 +175,9 @@ def secret_variable(provider: str, settings: RolloutSettings) -> str | None:
         return typed.api_key[2:-1]
     vendor = CATALOGUE.get(provider)
     return vendor.key if vendor is not None else None
+
+
+def counters_variable(settings: RolloutSettings) -> str | None:
+    """Returns the environment variable that holds the address of the shared counters, `None` without any."""
+    typed = settings.limits.redis_url
+    return typed[2:-1] if typed is not None and settings.limits.store == "redis" else None

@@ -1,7 +1,7 @@
 """The configuration's reading: lines, suggestions, references, secrets."""
 
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import pytest
@@ -23,6 +23,9 @@ class Outer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gateway: Inner = Inner()
     models: dict[str, Inner] | None = None
     names: tuple[str, ...] = ()
+    either: tuple[str, ...] | Inner = ()
+    way: Literal["weighted", "sticky"] = "weighted"
+    share: float = 1.0
 
 
 def problems_of(text: str, environment: dict[str, str] | None = None) -> list[tuple[str, str]]:
@@ -52,6 +55,31 @@ def test_value_out_of_bounds_says_the_bounds() -> None:
     [(message, hint)] = problems_of("gateway: {port: 99999}\n")
     assert "`gateway.port` is wrong" in message
     assert hint == "It is a whole number (at least 0, at most 65535)."
+
+
+def test_what_may_be_a_list_or_a_block_is_checked_as_what_was_typed() -> None:
+    assert problems_of("either: [a]\n") == problems_of("either: {port: 1}\n") == []
+    [(message, hint)] = problems_of("either:\n  prot: 1\n")
+    assert (message, hint) == ("pilot.yaml:2: there is no setting `either.prot`.", "Did you mean `port`?")
+    [(message, _)] = problems_of("either:\n  - a\n  - 7\n")
+    assert message.startswith("pilot.yaml:3: `either[1]` is wrong")
+    [(_, hint)] = problems_of("either: 7\n")
+    assert (
+        hint
+        == "It is a list (`- item` lines, or `[a, b]`) or a block of settings (`key: value` lines, indented)."
+    )
+
+
+def test_a_word_that_is_nearly_right_is_suggested() -> None:
+    [(message, hint)] = problems_of("way: weigted\n")
+    assert message.startswith("pilot.yaml:1: `way` is wrong")
+    assert hint == "Did you mean `weighted`? It is one of `weighted`, `sticky`."
+
+
+@pytest.mark.parametrize("value", [".inf", "-.inf", ".nan"])
+def test_no_setting_is_endless(value: str) -> None:
+    [(message, _)] = problems_of(f"share: {value}\n")
+    assert "no number to count with" in message
 
 
 def test_empty_block_is_an_error_that_says_what_is_wanted() -> None:

@@ -1,6 +1,7 @@
 """Settings, secrets, artefacts and prices become one snapshot in which everything hangs together."""
 
-from typing import Any
+import dataclasses
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -10,6 +11,22 @@ from msgspec.structs import replace
 
 from pilothouse.contracts.errors import ConfigurationError
 from pilothouse.contracts.snapshot import KeyRecord, ModelRoute, Price, RecordPolicy, Snapshot
+from pilothouse.contracts.traffic import (
+    NO_LIMITS,
+    Admission,
+    Arm,
+    Batching,
+    Breaker,
+    Cache,
+    Counters,
+    ErrorKind,
+    Experiment,
+    Limits,
+    Retries,
+    Routing,
+    Shadow,
+    Strategy,
+)
 from pilothouse.registry.catalogue import BUNDLE as REAL
 from pilothouse.rollout.build import (
     Artefact,
@@ -191,12 +208,129 @@ def test_what_is_recorded_is_the_models_word_over_the_files() -> None:
     assert route(catalogue, "embed").record == catalogue.default_record
 
 
-def test_a_fallback_takes_part_with_weight_0_and_starts_no_second_engine() -> None:
+def test_a_plain_list_of_fallbacks_holds_for_every_kind_of_failure() -> None:
     models = {"a": {"deployments": [{"provider": "openai"}], "fallback": ["small"]}, "small": {}}
-    catalogue = build("OPENAI_API_KEY", models=models)
-    _, fallback = route(catalogue, "a").deployments
-    assert (fallback.weight, fallback.engine, fallback.upstream_model) == (0, None, "small")
-    assert fallback.provider == route(catalogue, "small").deployments[0].provider
+    found = route(build("OPENAI_API_KEY", models=models), "a")
+    assert len(found.deployments) == 1
+    assert found.routing.fallbacks == dict.fromkeys(get_args(ErrorKind), ("small",))
+
+
+def test_fallbacks_by_kind_of_failure_are_as_typed() -> None:
+    fallback = {"context_length": ["long"], "outage": ["long", "small"]}
+    models = {"a": {"deployments": [{"provider": "openai"}], "fallback": fallback}, "small": {}, "long": {}}
+    models["long"] = {"deployments": [{"provider": "openai"}]}
+    found = route(build("OPENAI_API_KEY", models=models), "a")
+    assert found.routing.fallbacks == {"outage": ("long", "small"), "context_length": ("long",)}
+
+
+def test_what_cannot_be_served_here_is_nobodys_fallback_or_shadow() -> None:
+    models = {
+        "a": {
+            "deployments": [{"provider": "openai"}],
+            "fallback": ["small"],
+            "routing": {"shadows": [{"model": "small"}]},
+        },
+        "small": {},
+    }
+    settings = msgspec.convert({"models": models}, RolloutSettings)
+    catalogue = build_catalogue(settings, around("OPENAI_API_KEY", artefacts={}), configured_at_s=0)
+    assert route(catalogue, "a").routing == Routing()
+
+
+def test_what_is_left_out_is_what_a_gateway_does_that_was_told_nothing() -> None:
+    catalogue = build(models={"embed": {"batching": {}}})
+    found = route(catalogue, "embed")
+    assert (found.routing, found.cache, found.batching) == (Routing(), Cache(), Batching())
+    assert found.limits is NO_LIMITS
+    assert (catalogue.counters, catalogue.admission, catalogue.teams) == (Counters(), Admission(), {})
+
+
+def test_every_word_about_traffic_reaches_the_snapshot() -> None:
+    catalogue = build(
+        "OPENAI_API_KEY", "counters",
+        models={
+            "a": {
+                "deployments": [
+                    {"provider": "openai", "arm": "old", "max_concurrency": 7},
+                    {"provider": "openai", "model": "gpt-4o-mini", "arm": "new"},
+                ],
+                "routing": {
+                    "strategy": "cheapest",
+                    "latency_objective_ms": 900,
+                    "retries": {"attempts": 1, "budget_ratio": 0.5},
+                    "breaker": {"consecutive": 3, "outlier_factor": 0},
+                    "hedge_after_ms": 250,
+                    "shadows": [{"model": "small", "share": 0.25}],
+                    "experiment": {
+                        "name": "mini",
+                        "unit": "subject",
+                        "arms": [{"name": "old", "weight": 9}, {"name": "new", "weight": 1}],
+                    },
+                },
+                "limits": {"requests_per_minute": 60, "budget_month_usd": 12.5},
+                "cache": {"exact": True, "semantic": True, "embedder": "embed", "scope": "team"},
+            },
+            "small": {},
+            "embed": {"batching": {"max_inputs": 8}},
+        },
+        teams={"research": {"limits": {"tokens_per_minute": 1000}}},
+        limits={"store": "redis", "redis_url": "${REDIS}", "on_loss": "closed", "namespace": "n"},
+        admission={"in_flight": 10, "queue_ms": {"low": 1}},
+    )  # fmt: skip
+    found = route(catalogue, "a")
+    assert [(d.arm, d.max_concurrency) for d in found.deployments] == [("old", 7), ("new", None)]
+    assert found.routing == Routing(
+        strategy="cheapest",
+        latency_objective_ms=900,
+        retries=Retries(attempts=1, budget_ratio=0.5),
+        breaker=Breaker(consecutive=3, outlier_factor=0),
+        hedge_after_ms=250,
+        shadows=(Shadow("small", 0.25),),
+        experiment=Experiment("mini", (Arm("old", 9), Arm("new", 1)), "subject"),
+    )
+    assert found.limits == Limits(requests_per_minute=60, budget_month_usd=12.5)
+    assert found.cache == Cache(exact=True, semantic=True, embedder="embed", scope="team")
+    assert route(catalogue, "embed").batching == Batching(max_inputs=8)
+    snapshot = build_snapshot(catalogue, [], revision=1, created_at_ms=0)
+    assert snapshot.teams == {"research": Limits(tokens_per_minute=1000)}
+    assert snapshot.counters == Counters(store="redis", on_loss="closed", namespace="n")
+    assert snapshot.admission == Admission(
+        in_flight=10, queue_ms={"high": 30_000, "normal": 10_000, "low": 1}
+    )
+    assert b"REDIS" not in msgspec.msgpack.encode(snapshot)
+
+
+def test_shared_counters_need_the_address_that_gateways_were_handed_at_the_start() -> None:
+    with pytest.raises(ConfigurationError, match="were not handed the address in REDIS"):
+        build(models={"small": {}}, limits={"store": "redis", "redis_url": "${REDIS}"})
+
+
+def test_anthropic_speaks_its_own_protocol_and_openai_answers_responses() -> None:
+    catalogue = build("ANTHROPIC_API_KEY", "OPENAI_API_KEY")
+    by_name = {provider.name: provider for provider in catalogue.providers}
+    anthropic = by_name["anthropic"]
+    assert (anthropic.dialect, anthropic.auth_header, anthropic.auth_prefix) == ("anthropic", "x-api-key", "")
+    assert (by_name["openai"].responses, anthropic.responses) == (True, False)
+
+
+def test_a_server_of_ones_own_may_speak_anthropics_protocol_and_a_vendor_the_other() -> None:
+    own = {"dialect": "anthropic", "base_url": "http://127.0.0.1:1/v1", "responses": True}
+    catalogue = build("ANTHROPIC_API_KEY", providers={"mine": own, "anthropic": {"dialect": "openai"}})
+    by_name = {provider.name: provider for provider in catalogue.providers}
+    assert (by_name["mine"].auth_header, by_name["mine"].responses) == ("x-api-key", True)
+    assert (by_name["anthropic"].auth_header, by_name["anthropic"].dialect) == ("authorization", "openai")
+    assert by_name["anthropic"].base_url == "https://api.anthropic.com/v1"
+
+
+def test_engines_that_run_keep_their_sockets_and_no_other_engine_gets_one_of_theirs() -> None:
+    before = build()
+    around_now = dataclasses.replace(around(), engine_numbers=before.engine_numbers)
+    models = {"w": {"deployments": [{"engine": "llama_cpp", "source": "file:/w.gguf"}]}, "embed": {}}
+    settings = msgspec.convert({"models": models}, RolloutSettings)
+    after = build_catalogue(settings, around_now, configured_at_s=0)
+    assert before.engine_numbers == {"small/llama_cpp-0": 0, "embed/llama_cpp-0": 1}
+    assert after.engine_numbers == {"w/llama_cpp-0": 2, "embed/llama_cpp-0": 1}
+    assert route(after, "embed").deployments == route(before, "embed").deployments
 
 
 def test_an_engines_options_are_as_typed() -> None:
@@ -242,11 +376,66 @@ DEPLOYMENTS = st.one_of(
         optional={"model": st.sampled_from(["gpt-4o-mini", "x"]), "weight": st.integers(1, 9)},
     ),
 )
+NAMES = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=12)
+LIMITS = st.fixed_dictionaries(
+    {},
+    optional={
+        "requests_per_minute": st.integers(1, 10**9),
+        "concurrency": st.integers(1, 10**6),
+        "budget_day_usd": st.floats(0, 1e9),
+    },
+)
 MODELS = st.dictionaries(
-    st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=12),
-    st.fixed_dictionaries({"deployments": st.lists(DEPLOYMENTS, min_size=1, max_size=4)}),
+    NAMES,
+    st.fixed_dictionaries(
+        {"deployments": st.lists(DEPLOYMENTS, min_size=1, max_size=4)},
+        optional={
+            "limits": LIMITS,
+            "routing": st.fixed_dictionaries(
+                {"strategy": st.sampled_from(sorted({*get_args(Strategy)} - {"cheapest"}))},
+                optional={"hedge_after_ms": st.floats(1, 1e6)},
+            ),
+            "cache": st.fixed_dictionaries({"exact": st.booleans(), "ttl_s": st.floats(0.1, 1e6)}),
+        },
+    ),
     max_size=5,
 )
+FALLBACKS = st.one_of(
+    st.just([]),
+    st.sampled_from(["list"]),
+    st.sets(st.sampled_from(get_args(ErrorKind)), min_size=1),
+)
+
+
+def with_fallbacks(models: dict[str, Any], choice: Any) -> dict[str, Any]:
+    """Lets each model fall back to all after it, in one list or by kind."""
+    names = list(models)
+    for index, (name, model) in enumerate(models.items()):
+        later: Any = names[index + 1 :]
+        if choice:
+            model["fallback"] = later if choice == "list" else dict.fromkeys(choice, later)
+        assert name not in later
+    return models
+
+
+@given(MODELS, FALLBACKS, st.dictionaries(NAMES, LIMITS, max_size=3))
+def test_every_policy_names_only_what_the_snapshot_has(
+    models: dict[str, Any], choice: Any, teams: dict[str, Any]
+) -> None:
+    catalogue = build(
+        "OPENAI_API_KEY", "GROQ_API_KEY",
+        models=with_fallbacks(models, choice),
+        providers={"mine": {"base_url": "http://127.0.0.1:1/v1"}},
+        teams={name: {"limits": limits} for name, limits in teams.items()},
+    )  # fmt: skip
+    snapshot = build_snapshot(catalogue, [], revision=1, created_at_ms=0)
+    names = [model.name for model in snapshot.models]
+    for model in snapshot.models:
+        for others in model.routing.fallbacks.values():
+            assert others
+            assert all(names.index(other) > names.index(model.name) for other in others)
+    assert set(snapshot.teams) == set(teams)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(snapshot), type=Snapshot) == snapshot
 
 
 @given(MODELS, st.sets(st.sampled_from(["MISTRAL_API_KEY", "XAI_API_KEY"])))

@@ -7,7 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from pilothouse.registry.catalogue import BUNDLE as REAL
-from pilothouse.rollout.check import Problem, problems
+from pilothouse.rollout.check import problems
+from pilothouse.rollout.problem import Problem
 from pilothouse.rollout.settings import RolloutSettings
 
 BUNDLE = {
@@ -86,18 +87,6 @@ def test_an_engine_without_weights() -> None:
 def test_a_source_of_no_known_scheme() -> None:
     problem = only(models={"a": {"deployments": [{"engine": "llama_cpp", "source": "s3://x"}]}})
     assert "`pypi:`" in problem.hint
-
-
-@pytest.mark.parametrize("fallback", ["a", "smal", "openai/gpt-4o"])
-def test_a_fallback_that_is_no_other_model(fallback: str) -> None:
-    problem = only(
-        models={"small": {}, "a": {"deployments": [{"provider": "openai"}], "fallback": [fallback]}}
-    )
-    assert problem.place == ("models", "a", "fallback", 0)
-
-
-def test_a_fallback_of_another_kind() -> None:
-    assert "another kind" in only(models={"small": {"fallback": ["embed"]}, "embed": {}}).message
 
 
 @pytest.mark.parametrize(

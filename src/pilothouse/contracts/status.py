@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 EngineState = Literal["starting", "ready", "restarting", "stopped", "failed"]
+BreakerState = Literal["closed", "open", "half_open"]
 
 
 class EngineStatus(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -91,6 +92,39 @@ class UpstreamStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """Connections that could not be opened, and calls that met a deadline or a reset."""
 
 
+class DeploymentStatus(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One deployment as one gateway worker meets it."""
+
+    deployment: str
+    """Its id."""
+    model: str
+    """The public name that it answers for."""
+    breaker: BreakerState = "closed"
+    """closed: it gets calls. open: it gets none. half_open: single probes."""
+    cause: str | None = None
+    """Why the breaker is not closed: `failures`, `silence` or `outlier`."""
+    is_ejected: bool = False
+    """Left out because it is far slower than its siblings."""
+    is_ready: bool = True
+    """Whether an engine of ours answers its health check."""
+    held_ms: float = 0.0
+    """For how much longer a 429 keeps calls away."""
+    in_flight: int = 0
+    """Attempts under way."""
+    ewma_ms: float | None = None
+    """Moving mean of the time to the first event of streams, else to plain answers."""
+    peak_ms: float | None = None
+    """The same, slow ones in full and then sinking (peak EWMA)."""
+    ok_total: int = 0
+    """Attempts that were answered."""
+    failed_total: int = 0
+    """Attempts that failed by its fault."""
+    limited_total: int = 0
+    """Attempts that it answered with 429."""
+    opened_total: int = 0
+    """Times its breaker opened."""
+
+
 class GatewayStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """One gateway worker."""
 
@@ -128,3 +162,17 @@ class GatewayStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """Memory it holds."""
     upstreams: tuple[UpstreamStatus, ...] = ()
     """The pool, one entry an address."""
+    deployments: tuple[DeploymentStatus, ...] = ()
+    """The deployments, one entry each."""
+    retries_total: int = 0
+    """Attempts that followed a failed one at the same model."""
+    fallbacks_total: int = 0
+    """Attempts at another model after one had failed."""
+    hedges_total: int = 0
+    """Second attempts because the first was slow (`hedge_after_ms`)."""
+    rescues_total: int = 0
+    """Second attempts because a deployment had fallen silent."""
+    shadows_total: int = 0
+    """Calls that were mirrored."""
+    shadows_dropped_total: int = 0
+    """Calls that were not mirrored because too many mirrors were under way."""

@@ -213,7 +213,7 @@ class ClientConnection(asyncio.Protocol):
         """
         if self._is_busy or self._is_within or self._is_lingering:
             return
-        if self._server.farewell_ticks or unread_bytes(self._transport):
+        if self._server.farewell_ticks or _unread_bytes(self._transport):
             self.deadline_tick = self._server.tick + max(1, self._server.farewell_ticks)
         else:
             self._transport.close()
@@ -224,7 +224,7 @@ class ClientConnection(asyncio.Protocol):
         if self._is_busy or self._is_lingering or self._transport.get_write_buffer_size():
             self.cut()  # the client takes no more of its answer, or lingers
         elif not self._is_within:
-            if unread_bytes(self._transport):
+            if _unread_bytes(self._transport):
                 self.deadline_tick = self._server.tick + 1
             else:
                 self._transport.close()
@@ -474,7 +474,7 @@ class ClientConnection(asyncio.Protocol):
             self._transport.write_eof()
 
 
-def unread_bytes(transport: asyncio.Transport) -> int:
+def _unread_bytes(transport: asyncio.Transport) -> int:
     """Returns how much the kernel holds that was not read yet."""
     opened = transport.get_extra_info("socket")
     if opened is None or opened.fileno() < 0:

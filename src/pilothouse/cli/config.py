@@ -1,6 +1,6 @@
-"""`pilothouse config`: check the configuration file, and explain what holds and why.
+"""`pilothouse config`: check the configuration file, explain what holds and why, put it in force.
 
-Refuses to know what a setting does. Invariant: nothing is changed and nothing needs to run.
+Refuses to know what a setting does. Invariant: but for `apply`, nothing is changed and nothing needs to run.
 """
 
 import os
@@ -11,9 +11,11 @@ import typer
 from rich.markup import escape
 
 from pilothouse.cli import display
-from pilothouse.cli.options import ConfigOption, JsonOption
+from pilothouse.cli.client import Management
+from pilothouse.cli.options import ConfigOption, HomeOption, JsonOption, home_of
+from pilothouse.contracts.errors import ConfigurationError
 
-app = typer.Typer(no_args_is_help=True, help="Check and explain the configuration.")
+app = typer.Typer(no_args_is_help=True, help="Check, explain and apply the configuration.")
 
 
 @app.command()
@@ -26,6 +28,39 @@ def check(config: ConfigOption = None) -> None:
     check_plan(loaded, os.environ)
     name = str(config) if config else "the defaults (no file is named)"
     display.console().print(f"[green]OK[/]  {escape(name)}")
+
+
+@app.command()
+def apply(*, config: ConfigOption = None, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Puts what the file says about models, providers, prices, record, teams, limits and admission in force.
+
+    Nothing is restarted; calls under way are not touched. The other sections are read at the start only.
+    """
+    from pilothouse.cli import models
+    from pilothouse.config.load import load
+    from pilothouse.config.plan import check_plan
+
+    if config is None:
+        raise ConfigurationError(
+            "There is no file to apply.", hint="Name one with --config or PILOTHOUSE_CONFIG."
+        )
+    loaded, place = load(str(config), os.environ), home_of(home)
+    check_plan(loaded, os.environ)
+    management = Management(place)
+    in_force = management.call("GET", "/api/v1/configuration")
+    rollout = loaded.configuration.rollout
+    if not as_json:
+        models.pull_missing(place, rollout)
+    body = {"replaces": in_force["digest"], "settings": msgspec.to_builtins(rollout)}
+    applied = management.call("PUT", "/api/v1/configuration", body)
+    if as_json:
+        display.print_json(applied)
+        return
+    out = display.console()
+    out.print(f"[green]Applied[/]  {escape(str(config))} as revision {applied['revision']}")
+    out.print(f"[dim]Served now: {escape(', '.join(applied['models']) or 'nothing')}[/]", soft_wrap=True)
+    for source in applied["missing"]:
+        out.print(f"[yellow]Not here, not served:[/] {escape(source)}", soft_wrap=True)
 
 
 @app.command()

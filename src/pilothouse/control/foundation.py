@@ -8,25 +8,17 @@ Refuses to know HTTP. Invariant: when `lay` returns, a snapshot of this configur
 import logging
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 from sqlalchemy import Engine
 
 from pilothouse.access.desk import Desk
 from pilothouse.api.status import StatusReader
 from pilothouse.contracts.errors import ConfigurationError
 from pilothouse.contracts.home import Home
+from pilothouse.control.configuration import LiveConfiguration, settle
 from pilothouse.control.settings import ControlSettings
-from pilothouse.registry.catalogue import BUNDLE
-from pilothouse.registry.pull import find
-from pilothouse.rollout.build import Artefact, Catalogue, Surroundings, build_catalogue, sources
-from pilothouse.rollout.prices import PricesWhenAsked
 from pilothouse.rollout.publish import Publisher
-from pilothouse.rollout.repository import record_configuration
-from pilothouse.rollout.settings import RolloutSettings
-from pilothouse.store.artefacts import ArtefactStore
 from pilothouse.store.state import open_state
 
 logger = logging.getLogger(__name__)
@@ -43,7 +35,7 @@ class Foundation:
     engine: Engine
     desk: Desk
     publisher: Publisher
-    configuration_revision: int
+    configuration: LiveConfiguration
 
 
 class _Announcement:
@@ -60,7 +52,10 @@ class _Announcement:
     def __call__(self, now_ms: int) -> None:
         """Publishes now; a gateway that does not obey within a second holds nobody up for longer."""
         assert self.publisher is not None
-        revision = self.publisher.publish("who may call has changed", now_ms=now_ms)
+        self.wait(self.publisher.publish("who may call has changed", now_ms=now_ms))
+
+    def wait(self, revision: int) -> None:
+        """Waits until the gateways obey a snapshot, for a second at most."""
         ends = time.monotonic() + OBEYED_WITHIN_S
         while time.monotonic() < ends:
             if all(gateway.snapshot_revision >= revision for gateway in self._status.gateways()):
@@ -85,41 +80,24 @@ def lay(settings: ControlSettings, *, now_ms: int) -> Foundation:
         settings=settings.access,
         changed=announce,
     )
-    document = msgspec.json.encode(settings.rollout, order="deterministic")
-    is_default = settings.rollout == RolloutSettings()
-    with engine.begin() as connection:
-        revision, configured_at_ms = record_configuration(
-            connection, document, origin="default" if is_default else "file", now_ms=now_ms
-        )
-    catalogue = _catalogue(settings, home, now_ms=now_ms, configured_at_s=configured_at_ms // 1000)
+    settled = settle(settings, home, engine, now_ms=now_ms)
     publisher = Publisher(
         engine,
         path=home.snapshot,
         signing_key=_secret(home.signing_key),
-        catalogue=catalogue,
-        configuration_revision=revision,
+        catalogue=settled.catalogue,
+        configuration_revision=settled.revision,
         keys=desk.key_records,
     )
     announce.publisher = publisher
     published = publisher.publish("control has started", now_ms=now_ms)
-    logger.info("published", extra={"snapshot_revision": published, "configuration_revision": revision})
-    return Foundation(home, engine, desk, publisher, revision)
-
-
-def _catalogue(settings: ControlSettings, home: Home, *, now_ms: int, configured_at_s: int) -> Catalogue:
-    store = ArtefactStore(home.artefacts)
-    stored = {source: find(source, store) for source in sources(settings.rollout, BUNDLE)}
-    around = Surroundings(
-        bundle=BUNDLE,
-        prices=PricesWhenAsked(datetime.fromtimestamp(now_ms / 1000, UTC)),
-        engine_socket=home.engine_socket,
-        artefacts={source: Artefact(found.path, found.digest) for source, found in stored.items() if found},
-        secrets=frozenset(settings.secrets),
+    logger.info(
+        "published", extra={"snapshot_revision": published, "configuration_revision": settled.revision}
     )
-    catalogue = build_catalogue(settings.rollout, around, configured_at_s=configured_at_s)
-    for source in catalogue.missing:
-        logger.warning("weights are not here; their model is not served", extra={"source": source})
-    return catalogue
+    configuration = LiveConfiguration(
+        settings, settled, engine=engine, publisher=publisher, obeyed=announce.wait
+    )
+    return Foundation(home, engine, desk, publisher, configuration)
 
 
 def _secret(path: str) -> bytes:

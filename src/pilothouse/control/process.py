@@ -35,6 +35,7 @@ from pilothouse.control.serving import ServingNow
 from pilothouse.control.settings import ControlSettings
 from pilothouse.control.sockets import listening
 from pilothouse.control.tail import Tail
+from pilothouse.rollout.routes import router as configuration_router
 from pilothouse.store.analytics import Analytics
 from pilothouse.store.backup import create_backup
 from pilothouse.store.projector import Projector
@@ -98,8 +99,9 @@ def assembled(
             admin_socket=home.admin_socket,
             allowed_hosts=_hosts(settings),
             readable=(analytics_router,),
-            routers=(metrics_router, processes_router, backups_router),
+            routers=(metrics_router, processes_router, backups_router, configuration_router),
         )
+        app.state.configuration = foundation.configuration
         app.state.instruments = Instruments(
             ingest=ingest, status=status, counters=counters, without_key=settings.access.metrics_without_key
         )
@@ -108,7 +110,7 @@ def assembled(
             analytics=analytics,
             keyring=Keyring(home.keyring, home.master_key),
             key_names=desk.names,
-            serving=ServingNow(foundation.publisher.catalogue, status, ingest),
+            serving=ServingNow(foundation.publisher, status, ingest),
             tail=tail,
             is_allowed=is_allowed,
         )

@@ -26,11 +26,19 @@ class Processes(Protocol):
         """Returns how each gateway worker is."""
 
 
+class Published(Protocol):
+    """Whoever publishes what is served."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The routes, providers and prices in force."""
+
+
 class ServingNow:
     """Puts the catalogue and the processes' own words together."""
 
-    def __init__(self, catalogue: Catalogue, status: Processes, ingest: Ingest) -> None:
-        self._catalogue = catalogue
+    def __init__(self, published: Published, status: Processes, ingest: Ingest) -> None:
+        self._published = published
         self._status = status
         self._ingest = ingest
 
@@ -40,7 +48,7 @@ class ServingNow:
         engines = {engine.deployment: engine for engine in supervisor.engines} if supervisor else None
         return [
             _served(route, deployment, engines)
-            for route in self._catalogue.models
+            for route in self._published.catalogue.models
             for deployment in route.deployments
         ]
 
@@ -64,7 +72,8 @@ class ServingNow:
                 if engine.state != "ready"
             ]
         reasons += [
-            f"{source} is not here: run `pilothouse models pull`" for source in self._catalogue.missing
+            f"{source} is not here: run `pilothouse models pull`"
+            for source in self._published.catalogue.missing
         ]
         level: Level = "degraded" if reasons else "ok"
         return State("down" if not accepting else level, reasons)

@@ -21,7 +21,7 @@ class ControlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     access: AccessSettings = AccessSettings()
     """The `access:` section."""
     rollout: RolloutSettings = RolloutSettings()
-    """The sections `models:`, `providers:`, `prices:` and `record:`."""
+    """The sections that decide what serves."""
     journal: JournalSettings = JournalSettings()
     """The `journal:` section."""
     store: StoreSettings = StoreSettings()
@@ -30,3 +30,5 @@ class ControlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """Names of the environment variables that are set and hold a provider's key (never their values)."""
     root_key: str | None = None
     """The root key's text, when the operator gave one; else it is read from the home folder."""
+    run: str = ""
+    """Names this run of `up`: what is applied while it runs outlives the control process, but not the run."""

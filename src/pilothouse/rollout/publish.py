@@ -78,6 +78,13 @@ class Publisher:
             self._is_due = False
         return revision
 
+    def change(self, catalogue: Catalogue, *, configuration_revision: int, reason: str, now_ms: int) -> int:
+        """Publishes another catalogue, which stays in force; returns the snapshot's revision."""
+        with self._lock:
+            self._catalogue = catalogue
+            self._configuration_revision = configuration_revision
+        return self.publish(reason, now_ms=now_ms)
+
     def tick(self, now_ms: int) -> bool:
         """Publishes what a failure kept from being published: a revoked key must not live on a full disk."""
         if self._is_due:

@@ -7,6 +7,7 @@ no more; secrets go to the gateway alone, over a pipe.
 import asyncio
 import os
 import sys
+from secrets import token_hex
 
 import msgspec
 
@@ -25,17 +26,41 @@ CONTROL_STOPS_WITHIN_S = 20.0
 SPARE_S = 5.0
 
 
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """What the configuration was read from, so that it can be read again."""
+
+    file: str | None = None
+    """The configuration file's absolute path."""
+    flags: dict[str, int | str | None] = {}
+    """What the command line said of `host`, `port` and `workers`."""
+    environment: dict[str, str] = {}
+    """The variables that `up` was started with; kept in memory, and given to no child but the one that reads
+    the configuration again."""
+
+
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """What a configuration came to."""
+
+    version: str
+    """Of the program that read it."""
+    configuration: Configuration
+    secrets: dict[str, str]
+    """Providers' API keys by the name of their environment variable."""
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """All that `up` was told, settled before the first process starts."""
 
     home: Home
     listen_fd: int
     """The listening socket, inherited by every gateway."""
+    origin: Origin = Origin()
+    """What the configuration was read from."""
     lock_fd: int
     """Holds the home's lock for as long as the supervisor lives."""
     configuration: Configuration
     address: str
-    """`http://host:port` as clients on this machine use it."""
+    """`http://host:port`, or `https://`, as clients on this machine use it."""
     secrets: dict[str, str]
     """Providers' API keys by the name of their environment variable."""
     root_key: str
@@ -59,6 +84,7 @@ def control_child(plan: Plan) -> ChildSpec:
         store=plan.configuration.analytics,
         secrets=tuple(sorted(plan.secrets)),
         root_key=plan.root_key,
+        run=token_hex(8),
     )
 
     async def is_ready() -> bool:
@@ -76,9 +102,23 @@ def control_child(plan: Plan) -> ChildSpec:
     )
 
 
-def gateway_child(plan: Plan, number: int) -> ChildSpec:
-    """Returns how the `number`-th gateway worker is run; it inherits the listening socket."""
-    worker = str(number)
+def gateway_name(number: int, generation: int) -> str:
+    """Returns a worker's name: workers of two generations live side by side while one takes over."""
+    return str(number) if generation == 1 else f"{number}.{generation}"
+
+
+def gateway_child(
+    plan: Plan, number: int, *, generation: int = 1, secrets: Mapping[str, str] | None = None
+) -> ChildSpec:
+    """Returns how the `number`-th gateway worker is run; it inherits the listening socket.
+
+    Args:
+        plan: What was settled.
+        number: From 0 on.
+        generation: From 1 on.
+        secrets: Keys that the snapshot in force still needs, and the plan's configuration may not.
+    """
+    worker = gateway_name(number, generation)
     status_socket = plan.home.gateway_status_socket(worker)
     gateway = plan.configuration.gateway
     settings = GatewayProcess(
@@ -86,7 +126,7 @@ def gateway_child(plan: Plan, number: int) -> ChildSpec:
         worker=worker,
         version=__version__,
         listen_fd=plan.listen_fd,
-        secrets=plan.secrets,
+        secrets={**(secrets or {}), **plan.secrets},
         allowed_hosts=(*plan.configuration.access.allowed_hosts, gateway.host),
         settings=gateway,
         journal=plan.configuration.journal,
@@ -99,7 +139,7 @@ def gateway_child(plan: Plan, number: int) -> ChildSpec:
         name=f"gateway-{worker}",
         command=(sys.executable, "-m", "pilothouse.gateway"),
         settings=msgspec.json.encode(settings),
-        log_path=f"{plan.home.logs}/gateway-{worker}.out",
+        log_path=f"{plan.home.logs}/gateway-{number}.out",
         environment=environment(),
         pass_fds=(plan.listen_fd,),
         is_ready=is_ready,

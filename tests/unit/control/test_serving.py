@@ -1,5 +1,7 @@
 """Whether it serves is said from the processes' own words; what is not known is not made up."""
 
+from dataclasses import dataclass
+
 from pilothouse.api.metrics import IngestState
 from pilothouse.contracts.snapshot import Deployment, EngineSpec, ModelRoute, Price, RecordPolicy
 from pilothouse.contracts.status import EngineStatus, GatewayStatus, SupervisorStatus
@@ -53,6 +55,13 @@ class Processes:
         return self._gateways
 
 
+@dataclass
+class Published:
+    """A catalogue in force."""
+
+    catalogue: Catalogue
+
+
 class Ingest:
     """A record that is a little behind."""
 
@@ -64,7 +73,7 @@ def serving(
     up: SupervisorStatus | None, *gateways: GatewayStatus, missing: tuple[str, ...] = ()
 ) -> ServingNow:
     catalogue = Catalogue(CATALOGUE.models, (), (), {}, RecordPolicy(), missing)
-    return ServingNow(catalogue, Processes(up, *gateways), Ingest())
+    return ServingNow(Published(catalogue), Processes(up, *gateways), Ingest())
 
 
 def test_all_well() -> None:

@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -98,9 +99,9 @@ class Up:
         return self.process.wait(60)
 
 
-@pytest.fixture
-def start_up(tmp_path: Path) -> Iterator[Callable[..., Up]]:
-    """Gives `start_up(configuration="", **variables)`, which runs `pilothouse up` on a free port."""
+@contextmanager
+def starting(tmp_path: Path) -> Iterator[Callable[..., Up]]:
+    """Gives `start(configuration="", **variables)`, which runs `pilothouse up` on a free port."""
     running: list[Up] = []
 
     def start(configuration: str = "", *, folder: str = "home", **variables: str) -> Up:
@@ -119,12 +120,28 @@ def start_up(tmp_path: Path) -> Iterator[Callable[..., Up]]:
         running.append(Up(home, process))
         return running[-1]
 
-    yield start
-    for up in running:
-        if up.process.poll() is None:
-            up.process.kill()
-            up.process.wait(30)
-        _keep_artefacts(up.home)
+    try:
+        yield start
+    finally:
+        for up in running:
+            if up.process.poll() is None:
+                up.process.kill()
+                up.process.wait(30)
+            _keep_artefacts(up.home)
+
+
+@pytest.fixture
+def start_up(tmp_path: Path) -> Iterator[Callable[..., Up]]:
+    """Gives `start_up(configuration="", **variables)`, for one test."""
+    with starting(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def start_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Up]]:
+    """Gives the same for all tests of a file."""
+    with starting(tmp_path_factory.mktemp("shared")) as start:
+        yield start
 
 
 @pytest.fixture

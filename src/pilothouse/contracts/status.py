@@ -45,7 +45,8 @@ class ProcessStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """One child of the supervisor."""
 
     name: str
-    """`supervisor`, `control`, `gateway-<worker>`."""
+    """`supervisor`, `control`, `gateway-<worker>`, where a worker that took another's place is
+    `<number>.<generation>`."""
     state: EngineState
     """Where it is in its life."""
     pid: int | None = None
@@ -67,6 +68,8 @@ class SupervisorStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """`http://host:port` that clients use."""
     snapshot_revision: int
     """The revision in force."""
+    generation: int = 1
+    """How often gateway workers have taken the place of others, and one."""
     processes: tuple[ProcessStatus, ...] = ()
     """The supervisor itself and its children."""
     engines: tuple[EngineStatus, ...] = ()
@@ -125,6 +128,29 @@ class DeploymentStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """Times its breaker opened."""
 
 
+class CacheStatus(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The answers that one worker keeps of one model."""
+
+    model: str
+    """Its public name."""
+    entries: int = 0
+    """Answers kept."""
+    bytes: int = 0
+    """Memory they take."""
+    exact_total: int = 0
+    """Calls answered with the answer to an equal request."""
+    semantic_total: int = 0
+    """Calls answered with the answer to a request that means the same."""
+    coalesced_total: int = 0
+    """Calls answered together with an equal one under way."""
+    misses_total: int = 0
+    """Calls that were sent upstream."""
+    embedder_misses_total: int = 0
+    """Calls among them whose meaning could not be looked up in time."""
+    flights: int = 0
+    """Calls under way that others may join."""
+
+
 class GatewayStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """One gateway worker."""
 
@@ -176,3 +202,5 @@ class GatewayStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """Calls that were mirrored."""
     shadows_dropped_total: int = 0
     """Calls that were not mirrored because too many mirrors were under way."""
+    caches: tuple[CacheStatus, ...] = ()
+    """Answers kept, one entry a model that keeps some."""

@@ -12,9 +12,9 @@ from fastapi import Depends, Request
 
 from pilothouse.access.desk import Desk
 from pilothouse.access.keys import LOCAL_CALLER, Caller
-from pilothouse.access.origins import require_own_page
 from pilothouse.access.roles import require
 from pilothouse.contracts.errors import AuthenticationError, PermissionDeniedError
+from pilothouse.contracts.own_page import require_own_page
 from pilothouse.contracts.snapshot import Role
 
 COOKIE = "pilothouse_session"

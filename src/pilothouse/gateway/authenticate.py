@@ -4,17 +4,13 @@ Refuses to know where keys are kept. Invariant: a cookie counts only with a Host
 that a page elsewhere cannot spend money through it; a key in a header is proof by itself.
 """
 
-from collections.abc import Iterable
-from ipaddress import ip_address
-from urllib.parse import urlsplit
-
+from pilothouse.contracts import own_page
 from pilothouse.contracts.errors import AuthenticationError, PermissionDeniedError
 from pilothouse.contracts.snapshot import KeyRecord
 from pilothouse.gateway.call import Call
 from pilothouse.gateway.state import GatewayState
 
 SESSION_COOKIE = b"pilothouse_session"
-SAFE_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 NANOSECONDS = 1_000_000_000
 KEY_HINT = "Send `Authorization: Bearer <key>`; `pilothouse keys create` makes a key."
 
@@ -84,53 +80,16 @@ def require_own_page(method: bytes, headers: Headers, state: GatewayState) -> No
     Raises:
         PermissionDeniedError: It may have come from elsewhere.
     """
-    check_own_page(
-        method,
-        headers,
+    own_page.require_own_page(
+        method=method.decode("latin-1"),
+        host=_text(headers, b"host"),
+        origin=_text(headers, b"origin"),
+        fetch_site=_text(headers, b"sec-fetch-site"),
         allowed_hosts=state.process.allowed_hosts,
         allowed_origins=state.settings.allowed_origins,
     )
 
 
-def check_own_page(
-    method: bytes, headers: Headers, *, allowed_hosts: Iterable[str], allowed_origins: Iterable[str]
-) -> None:
-    """Refuses a request with a cookie unless it can only have come from our own page.
-
-    Raises:
-        PermissionDeniedError: It may have come from elsewhere.
-    """
-    host = headers.get(b"host", b"").decode("latin-1").lower()
-    if not _is_own_host(host, allowed_hosts):
-        raise PermissionDeniedError(
-            f"The host name {host[:100]!r} is not one of this server's.",
-            hint="Add it to `access.allowed_hosts` in the configuration, or use the address in figures.",
-            code="host_not_allowed",
-        )
-    origin = headers.get(b"origin")
-    site = headers.get(b"sec-fetch-site")
-    if origin is None:
-        is_own = method in SAFE_METHODS or site == b"same-origin"
-    else:
-        text = origin.decode("latin-1").lower()
-        is_own = urlsplit(text).netloc == host or text in {allowed.lower() for allowed in allowed_origins}
-    if not is_own or (site == b"cross-site" and origin is None):
-        raise PermissionDeniedError(
-            "This request carries a browser session but does not come from this server's own page.",
-            hint="Use an API key in the Authorization header; sessions are for the console only.",
-            code="origin_not_allowed",
-        )
-
-
-def _is_own_host(host: str, allowed_hosts: Iterable[str]) -> bool:
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    if name == "localhost" or name.endswith(".localhost") or name in {h.lower() for h in allowed_hosts}:
-        return True
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True  # an address in figures cannot be rebound: there is no name to resolve
+def _text(headers: Headers, name: bytes) -> str | None:
+    value = headers.get(name)
+    return None if value is None else value.decode("latin-1")

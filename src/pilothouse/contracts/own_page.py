@@ -2,7 +2,7 @@
 
 A page elsewhere can make a browser send our cookie, but it cannot choose the `Origin` that goes with it. And
 a foreign name that is made to resolve to our address (DNS rebinding) shows in `Host`. See
-https://owasp.org/www-community/attacks/csrf and RFC 6454.
+https://owasp.org/www-community/attacks/csrf and RFC 6454. Both planes believe cookies, so both ask here.
 
 Refuses to know who the caller is. Invariant: without a cookie none of this is asked.
 """
@@ -14,12 +14,20 @@ from urllib.parse import urlsplit
 from pilothouse.contracts.errors import PermissionDeniedError
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+LONGEST_SHOWN = 100
+"""Characters of a foreign host name that are shown."""
 
 
 def require_own_page(
-    *, method: str, host: str | None, origin: str | None, fetch_site: str | None, allowed_hosts: Iterable[str]
+    *,
+    method: str,
+    host: str | None,
+    origin: str | None,
+    fetch_site: str | None,
+    allowed_hosts: Iterable[str],
+    allowed_origins: Iterable[str] = (),
 ) -> None:
-    """Refuses a request with a cookie unless it can only have come from our own page.
+    """Refuses a request with a cookie unless it can only have come from a page we trust.
 
     Args:
         method: HTTP method.
@@ -27,21 +35,24 @@ def require_own_page(
         origin: The `Origin` header; browsers send it with each request that can change something.
         fetch_site: The `Sec-Fetch-Site` header, where the browser sends it.
         allowed_hosts: Host names, without port, besides `localhost` and addresses in figures.
+        allowed_origins: Origins (`https://host:port`) whose pages are trusted besides our own.
 
     Raises:
         PermissionDeniedError: It may have come from elsewhere.
     """
     if host is None or not _is_own_host(host, allowed_hosts):
         raise PermissionDeniedError(
-            f"The host name {host!r} is not one of this server's.",
-            hint="Add it to `allowed_hosts` under `access:` in the configuration, or use the address itself.",
+            f"The host name {(host or '')[:LONGEST_SHOWN]!r} is not one of this server's.",
+            hint="Add it to `access.allowed_hosts` in the configuration, or use the address in figures.",
             code="host_not_allowed",
         )
-    if origin is not None:
-        is_own = _authority(origin) == host.lower()
+    if origin is None:
+        is_own = fetch_site == "same-origin" or (method in SAFE_METHODS and fetch_site != "cross-site")
+    elif origin.lower() in {allowed.lower() for allowed in allowed_origins}:
+        is_own = True
     else:
-        is_own = method in SAFE_METHODS or fetch_site == "same-origin"
-    if not is_own or fetch_site == "cross-site":
+        is_own = _authority(origin) == host.lower() and fetch_site != "cross-site"
+    if not is_own:
         raise PermissionDeniedError(
             "This request carries a browser session but does not come from this server's own page.",
             hint="Use an API key in the Authorization header; sessions are for the console only.",
@@ -50,10 +61,11 @@ def require_own_page(
 
 
 def _is_own_host(host: str, allowed_hosts: Iterable[str]) -> bool:
-    name = urlsplit(f"//{host}").hostname or ""
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    if name in {allowed.lower() for allowed in allowed_hosts}:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    if name == "localhost" or name.endswith(".localhost") or name in {h.lower() for h in allowed_hosts}:
         return True
     try:
         ip_address(name)
@@ -63,5 +75,8 @@ def _is_own_host(host: str, allowed_hosts: Iterable[str]) -> bool:
 
 
 def _authority(origin: str) -> str | None:
-    parts = urlsplit(origin)
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return None
     return parts.netloc.lower() if parts.scheme in {"http", "https"} else None

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pilothouse.access.origins import require_own_page
 from pilothouse.contracts.errors import PermissionDeniedError
+from pilothouse.contracts.own_page import require_own_page
 
 OWN = "127.0.0.1:8080"
 
@@ -14,8 +14,16 @@ def check(
     origin: str | None = f"http://{OWN}",
     fetch_site: str | None = "same-origin",
     allowed: tuple[str, ...] = (),
+    origins: tuple[str, ...] = (),
 ) -> None:
-    require_own_page(method=method, host=host, origin=origin, fetch_site=fetch_site, allowed_hosts=allowed)
+    require_own_page(
+        method=method,
+        host=host,
+        origin=origin,
+        fetch_site=fetch_site,
+        allowed_hosts=allowed,
+        allowed_origins=origins,
+    )
 
 
 @pytest.mark.parametrize("host", [OWN, "localhost:8080", "[::1]:8080", "192.168.1.20:8080", "app.localhost"])
@@ -68,3 +76,15 @@ def test_a_foreign_host_name_is_refused_because_it_may_have_been_rebound(host: s
 
 def test_an_allowed_host_is_believed_whatever_its_case() -> None:
     check(host="LLM.example.com", origin="https://llm.example.com", allowed=("llm.Example.com",))
+
+
+def test_an_allowed_origin_is_believed_and_no_other() -> None:
+    check(origin="https://Page.example", fetch_site="cross-site", origins=("https://page.example",))
+    with pytest.raises(PermissionDeniedError, match="own page"):
+        check(origin="http://page.example", fetch_site="cross-site", origins=("https://page.example",))
+
+
+@pytest.mark.parametrize(("host", "origin"), [("[", None), (OWN, "http://[")])
+def test_what_is_no_address_is_refused(host: str, origin: str | None) -> None:
+    with pytest.raises(PermissionDeniedError):
+        check(host=host, origin=origin)

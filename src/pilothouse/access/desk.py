@@ -4,7 +4,7 @@ Refuses to know HTTP, and what is done with a change: it only says that there wa
 is one transaction; the change is announced after it is committed and before the verb returns.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from hmac import compare_digest
 
@@ -22,6 +22,7 @@ from pilothouse.contracts.errors import (
     NotFoundError,
 )
 from pilothouse.contracts.snapshot import KeyRecord, RecordPolicy, Role
+from pilothouse.contracts.traffic import NO_LIMITS, Limits, Priority
 
 MAX_NAME_CHARACTERS = 200
 
@@ -56,20 +57,16 @@ class Desk:
     def key_records(self, now_ms: int) -> tuple[KeyRecord, ...]:
         """Returns everyone who may call at `now_ms`: the root key, active keys and open sessions."""
         with self._engine.connect() as connection:
-            keys = [key for key in repository.list_keys(connection) if key.is_active(now_ms)]
+            known = repository.list_keys(connection)
             sessions = repository.open_sessions(connection, now_ms)
-        records = {LOCAL_ISSUER: None} | {key.id: key.record for key in keys}
+        came_from = {key.id: key.rotated_from for key in known}
+        keys = [key.key_record(_origin(key.id, came_from)) for key in known if key.is_active(now_ms)]
+        issuers: dict[str, KeyRecord | None] = {LOCAL_ISSUER: None} | {key.id: key for key in keys}
         if self._root is not None:
-            keys.insert(0, self._root)
-            records[self._root_issuer()] = None
-        return (
-            *(key.key_record() for key in keys),
-            *(
-                session.key_record(records[session.issuer])
-                for session in sessions
-                if session.issuer in records
-            ),
-        )
+            keys.insert(0, self._root.key_record())
+            issuers[self._root_issuer()] = None
+        opened = [s.key_record(issuers[s.issuer]) for s in sessions if s.issuer in issuers]
+        return (*keys, *opened)
 
     def identify(self, text: str, now_ms: int) -> Caller:
         """Returns whose key or session token this is.
@@ -103,6 +100,8 @@ class Desk:
         models: tuple[str, ...] | None = None,
         expires_at_ms: int | None = None,
         record: RecordPolicy | None = None,
+        limits: Limits = NO_LIMITS,
+        priority: Priority = "normal",
         now_ms: int,
     ) -> tuple[Key, Token]:
         """Makes a key. Its text is in the token returned, and nowhere else from then on.
@@ -133,6 +132,8 @@ class Desk:
             models=models,
             record=record,
             expires_at_ms=expires_at_ms,
+            limits=limits,
+            priority=priority,
         )
         with self._engine.begin() as connection:
             repository.ensure_default_project(connection, now_ms)
@@ -149,6 +150,36 @@ class Desk:
         """Returns the name of each key and session, by the id that the record of calls has."""
         with self._engine.connect() as connection:
             return {ROOT_KEY_ID: "root"} | repository.names(connection)
+
+    def update_key(self, caller: Caller, key_id: str, change: Callable[[Key], Key], *, now_ms: int) -> Key:
+        """Changes what holds for a key's calls; it stays the same key.
+
+        Args:
+            caller: Who wants it.
+            key_id: Which key.
+            change: Returns the key as it shall be; its name, team, models, limits and priority are taken.
+            now_ms: The time.
+
+        Raises:
+            NotFoundError: There is no such key.
+            ConflictError: The key has ended.
+            InvalidRequestError: The name is empty or too long.
+            PermissionDeniedError: The caller may not manage keys, or the key's role is above theirs.
+        """
+        require(caller.role, "admin")
+        with self._engine.begin() as connection:
+            key = self._key(connection, key_id)
+            require(caller.role, key.role)
+            if not key.is_active(now_ms):
+                raise ConflictError(
+                    f"The key {key_id} is revoked or expired.",
+                    hint="Make a new key with `pilothouse keys create NAME`.",
+                )
+            key = change(key)
+            _require_name(key.name)
+            repository.update_key(connection, key)
+        self._changed(now_ms)
+        return key
 
     def revoke_key(self, caller: Caller, key_id: str, *, now_ms: int) -> Key:
         """Ends a key and the sessions opened with it. A second time changes nothing.
@@ -326,6 +357,14 @@ def _root_key(pepper: bytes, text: str) -> Key:
         created_at_ms=0,
         created_by="operator",
     )
+
+
+def _origin(key_id: str, came_from: Mapping[str, str | None]) -> str | None:
+    """Returns the first key that this one came from by rotation, `None` when it came from none."""
+    origin, before = key_id, came_from.get(key_id)
+    while before is not None:
+        origin, before = before, came_from.get(before)
+    return origin if origin != key_id else None
 
 
 def _ending(key: Key, grace_s: int, now_ms: int) -> Key:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pilothouse.contracts.snapshot import KeyRecord, RecordPolicy, Role
+from pilothouse.contracts.traffic import NO_LIMITS, Limits, Priority
 
 LOCAL_ISSUER = "local"
 """Who issued what was asked for over the admin socket: the home's owner."""
@@ -49,6 +50,8 @@ class Key:
     revoked_at_ms: int | None = None
     last_used_at_ms: int | None = None
     rotated_from: str | None = None
+    limits: Limits = NO_LIMITS
+    priority: Priority = "normal"
 
     def is_active(self, now_ms: int) -> bool:
         """Says whether the key opens anything at `now_ms`."""
@@ -66,8 +69,8 @@ class Key:
             team=self.team,
         )
 
-    def key_record(self) -> KeyRecord:
-        """Returns the key as the snapshot carries it."""
+    def key_record(self, counted_as: str | None = None) -> KeyRecord:
+        """Returns the key as the snapshot carries it; `counted_as` is the key it came from by rotation."""
         return KeyRecord(
             id=self.id,
             digest=self.digest,
@@ -77,6 +80,9 @@ class Key:
             models=self.models,
             expires_at_s=_seconds(self.expires_at_ms),
             record=self.record,
+            limits=self.limits,
+            priority=self.priority,
+            counted_as=counted_as,
         )
 
 
@@ -106,8 +112,8 @@ class Session:
             team=self.team,
         )
 
-    def key_record(self, record: RecordPolicy | None) -> KeyRecord:
-        """Returns the session as the snapshot carries it, with what is recorded of its issuer's calls."""
+    def key_record(self, issuer: KeyRecord | None) -> KeyRecord:
+        """Returns the session as the snapshot carries it, with what holds for its issuer's calls."""
         return KeyRecord(
             id=self.id,
             digest=self.digest,
@@ -117,7 +123,10 @@ class Session:
             team=self.team,
             models=self.models,
             expires_at_s=_seconds(self.expires_at_ms),
-            record=record,
+            record=issuer.record if issuer else None,
+            limits=issuer.limits if issuer else NO_LIMITS,
+            priority=issuer.priority if issuer else "normal",
+            counted_as=(issuer.counted_as or issuer.id) if issuer else None,
         )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, union_all,
 
 from pilothouse.access.keys import Key, Session, SigninLink
 from pilothouse.contracts.snapshot import RecordPolicy
+from pilothouse.contracts.traffic import NO_LIMITS, Limits
 from pilothouse.store.tables import api_keys, organisations, projects, sessions, signin_links
 
 DEFAULT_ORGANISATION = "org_default"
@@ -35,7 +36,15 @@ def add_key(connection: Connection, key: Key) -> None:
 
 def update_key(connection: Connection, key: Key) -> None:
     """Writes what of a key can change."""
-    columns = {"expires_at_ms": key.expires_at_ms, "revoked_at_ms": key.revoked_at_ms}
+    columns = {
+        "name": key.name,
+        "team": key.team,
+        "models": _to_json(key.models),
+        "limits": _limits(key),
+        "priority": key.priority,
+        "expires_at_ms": key.expires_at_ms,
+        "revoked_at_ms": key.revoked_at_ms,
+    }
     connection.execute(update(api_keys).where(api_keys.c.id == key.id).values(columns))
 
 
@@ -173,6 +182,8 @@ def _key_columns(key: Key) -> dict[str, Any]:
         "expires_at_ms": key.expires_at_ms,
         "revoked_at_ms": key.revoked_at_ms,
         "last_used_at_ms": key.last_used_at_ms,
+        "limits": _limits(key),
+        "priority": key.priority,
     }
 
 
@@ -194,6 +205,8 @@ def _key(row: Row[Any]) -> Key:
         revoked_at_ms=row.revoked_at_ms,
         last_used_at_ms=row.last_used_at_ms,
         rotated_from=row.rotated_from,
+        limits=NO_LIMITS if row.limits is None else msgspec.json.decode(row.limits, type=Limits),
+        priority=row.priority,
     )
 
 
@@ -215,5 +228,9 @@ def _names(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else msgspec.json.decode(text, type=tuple[str, ...])
 
 
-def _to_json(value: tuple[str, ...] | RecordPolicy | None) -> str | None:
+def _limits(key: Key) -> str | None:
+    return None if key.limits == NO_LIMITS else _to_json(key.limits)
+
+
+def _to_json(value: tuple[str, ...] | RecordPolicy | Limits | None) -> str | None:
     return None if value is None else msgspec.json.encode(value).decode()

@@ -4,7 +4,7 @@ Refuses to know rules. Invariant: a key's text is in the one answer that made it
 cookie that no script can read.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Path, Request, Response, status
@@ -21,9 +21,11 @@ from pilothouse.access.authenticate import (
     require_from_own_page,
 )
 from pilothouse.access.keys import Caller, Key
+from pilothouse.access.limit_body import LimitRequest, LimitView
 from pilothouse.access.tokens import Token
 from pilothouse.contracts.errors import AuthenticationError
 from pilothouse.contracts.snapshot import ConfidenceRecording, ContentRecording, RecordPolicy, Role
+from pilothouse.contracts.traffic import NO_LIMITS, Priority
 
 router = APIRouter(prefix="/api/v1")
 pages = APIRouter()
@@ -71,6 +73,29 @@ class KeyRequest(_Body):
     )
     expires_at_ms: int | None = Field(default=None, description="Unix milliseconds; null: never.")
     record: RecordRequest | None = None
+    limits: LimitRequest = Field(default=LimitRequest(), description="What the key may use.")
+    priority: Priority = Field(default="normal", description="Who waits first when there is too much to do.")
+
+
+class KeyChange(_Body):
+    """Changes a key; what is left out stays as it is."""
+
+    name: str = Field(default="", min_length=1, max_length=200)
+    team: str | None = Field(default=None, max_length=200)
+    models: list[str] | None = Field(default=None, max_length=1000)
+    limits: LimitRequest = Field(
+        default=LimitRequest(), description="Limits left out stay; null takes one away."
+    )
+    priority: Priority = "normal"
+
+    def over(self, key: Key) -> Key:
+        """Returns the key with what was sent in place of what was."""
+        sent: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
+        if self.models is not None:
+            sent["models"] = tuple(self.models)
+        if "limits" in sent:
+            sent["limits"] = self.limits.over(key.limits)
+        return replace(key, **sent)
 
 
 class RotateRequest(_Body):
@@ -129,6 +154,8 @@ class KeyView:
     last_used_at_ms: int | None
     rotated_from: str | None
     prefix: str
+    limits: LimitView
+    priority: Priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +222,17 @@ def create_key(body: KeyRequest, caller: Admin, desk: DeskHere, now: Now) -> New
         models=None if body.models is None else tuple(body.models),
         expires_at_ms=body.expires_at_ms,
         record=None if body.record is None else body.record.policy(),
+        limits=body.limits.over(NO_LIMITS),
+        priority=body.priority,
         now_ms=now,
     )
     return _new_view(key, token)
+
+
+@router.patch("/keys/{key_id}", tags=["Keys"])
+def update_key(key_id: KeyId, body: KeyChange, caller: Admin, desk: DeskHere, now: Now) -> KeyView:
+    """Changes what a key may use; gateways obey within a second."""
+    return _view(desk.update_key(caller, key_id, body.over, now_ms=now))
 
 
 @router.post("/keys/{key_id}/revoke", tags=["Keys"])
@@ -268,4 +303,4 @@ def _shown(key: Key) -> dict[str, Any]:
     record = None
     if policy is not None:
         record = RecordView(policy.content, policy.confidence, policy.max_body_bytes)
-    return shown | {"record": record}
+    return shown | {"record": record, "limits": LimitView.of(key.limits)}

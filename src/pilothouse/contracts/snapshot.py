@@ -148,6 +148,9 @@ class KeyRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     record: RecordPolicy | None = None
     limits: Limits = NO_LIMITS
     priority: Priority = "normal"
+    counted_as: str | None = None
+    """The id under which its calls are counted, where that is not its own: a session counts as the key it was
+    opened with, a rotated key as the one it came from; so neither gives a limit anew."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):

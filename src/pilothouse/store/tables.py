@@ -34,7 +34,7 @@ __all__ = [
     "signin_links",
 ]
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration's revision, known without importing Alembic."""
 
 METADATA = MetaData(
@@ -84,6 +84,8 @@ api_keys = Table(
     Column("expires_at_ms", BigInteger, nullable=True),
     Column("revoked_at_ms", BigInteger, nullable=True),
     Column("last_used_at_ms", BigInteger, nullable=True),
+    Column("limits", Text, nullable=True, comment="JSON of Limits; NULL: none"),
+    Column("priority", String, nullable=False, server_default="normal", comment="high, normal or low"),
     CheckConstraint("role IN ('root', 'admin', 'member', 'viewer')", name="role"),
 )
 

@@ -1,6 +1,7 @@
 """Keys, sessions and links on a real SQLite file."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from pilothouse.contracts.errors import (
     NotFoundError,
     PermissionDeniedError,
 )
-from pilothouse.contracts.snapshot import RecordPolicy, Role
+from pilothouse.contracts.snapshot import KeyRecord, RecordPolicy, Role
+from pilothouse.contracts.traffic import Limits
 from pilothouse.store.state import open_state
 
 PEPPER = b"p" * 32
@@ -279,3 +281,63 @@ def test_the_time_of_last_use_only_grows(desk: Desk) -> None:
     desk.note_use({key.id: NOW + 9, "key_unknown": NOW})
     desk.note_use({key.id: NOW + 3})
     assert [kept.last_used_at_ms for kept in desk.list_keys()] == [NOW + 9]
+
+
+LIMITS = Limits(requests_per_minute=60, budget_month_usd=20.0)
+
+
+def record_of(desk: Desk, key_id: str, now_ms: int = NOW) -> KeyRecord:
+    (found,) = (record for record in desk.key_records(now_ms) if record.id == key_id)
+    return found
+
+
+def test_limits_and_priority_are_kept_and_published(desk: Desk) -> None:
+    key, _ = desk.create_key(LOCAL_CALLER, name="bot", limits=LIMITS, priority="low", now_ms=NOW)
+    record = record_of(desk, key.id)
+    assert (record.limits, record.priority, record.counted_as) == (LIMITS, "low", None)
+    (listed,) = desk.list_keys()
+    assert (listed.limits, listed.priority) == (LIMITS, "low")
+
+
+def test_a_changed_key_is_the_same_key_with_other_limits(engine: Engine) -> None:
+    changes = Changes()
+    desk = make(engine, changed=changes)
+    key, token = desk.create_key(LOCAL_CALLER, name="bot", limits=LIMITS, now_ms=NOW)
+    more = Limits(requests_per_minute=600)
+    changed = desk.update_key(
+        LOCAL_CALLER, key.id, lambda old: replace(old, limits=more, priority="high", team="t"), now_ms=NOW + 1
+    )
+    assert (changed.limits, changed.priority, changed.team, changed.digest) == (more, "high", "t", key.digest)
+    assert record_of(desk, key.id).limits == more
+    assert desk.identify(token.text, NOW).team == "t"
+    assert changes.last_ms == NOW + 1
+
+
+def test_who_may_change_a_key_and_which(desk: Desk) -> None:
+    key, _ = desk.create_key(LOCAL_CALLER, name="bot", role="root", now_ms=NOW)
+    for role in ("member", "admin"):
+        with pytest.raises(PermissionDeniedError):
+            desk.update_key(replace(LOCAL_CALLER, role=role), key.id, lambda old: old, now_ms=NOW)
+    with pytest.raises(InvalidRequestError):
+        desk.update_key(LOCAL_CALLER, key.id, lambda old: replace(old, name=" "), now_ms=NOW)
+    desk.revoke_key(LOCAL_CALLER, key.id, now_ms=NOW)
+    with pytest.raises(ConflictError):
+        desk.update_key(LOCAL_CALLER, key.id, lambda old: old, now_ms=NOW)
+    with pytest.raises(NotFoundError):
+        desk.update_key(LOCAL_CALLER, "key_none", lambda old: old, now_ms=NOW)
+
+
+def test_neither_rotation_nor_a_session_gives_a_limit_anew(desk: Desk) -> None:
+    first, _ = desk.create_key(LOCAL_CALLER, name="bot", limits=LIMITS, priority="low", now_ms=NOW)
+    second, _ = desk.rotate_key(LOCAL_CALLER, first.id, grace_s=0, now_ms=NOW)
+    third, token = desk.rotate_key(LOCAL_CALLER, second.id, grace_s=60, now_ms=NOW)
+    session, _ = desk.open_session(desk.identify(token.text, NOW), now_ms=NOW)
+    for key_id in (second.id, third.id, session.id):
+        record = record_of(desk, key_id)
+        assert (record.limits, record.priority, record.counted_as) == (LIMITS, "low", first.id)
+
+
+def test_a_session_of_a_key_never_rotated_counts_as_the_key(desk: Desk) -> None:
+    key, token = desk.create_key(LOCAL_CALLER, name="bot", now_ms=NOW)
+    session, _ = desk.open_session(desk.identify(token.text, NOW), now_ms=NOW)
+    assert record_of(desk, session.id).counted_as == key.id

@@ -1,6 +1,9 @@
 """Keys, sessions and sign-in links over HTTP: who may, and that no page elsewhere can."""
 
+import json
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -192,3 +195,63 @@ def test_a_key_in_a_header_needs_no_origin(control: "Control") -> None:
         **bearer(control.new_key(role="admin")),
     )
     assert answer.status == 200
+
+
+def test_limits_over_http(control: "Control") -> None:
+    key = control.new_key(limits={"requests_per_minute": 5, "budget_day_usd": 0.5}, priority="low")
+    unlimited = dict.fromkeys(("tokens_per_minute", "concurrency", "budget_month_usd"))
+    assert key["limits"] == {"requests_per_minute": 5, "budget_day_usd": 0.5} | unlimited
+    path = f"/api/v1/keys/{key['id']}"
+    changed = control.root("PATCH", path, {"limits": {"requests_per_minute": None, "concurrency": 2}})
+    assert changed.status == 200, changed.body
+    assert changed.json["limits"] == {
+        "requests_per_minute": None, "tokens_per_minute": None, "concurrency": 2,
+        "budget_day_usd": 0.5, "budget_month_usd": None,
+    }  # fmt: skip
+    assert changed.json["priority"] == "low"
+    record = next(one for one in control.snapshot().keys if one.id == key["id"])
+    assert (record.limits.concurrency, record.limits.requests_per_minute) == (2, None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"limits": {"requests_per_minute": 0}},
+        {"limits": {"budget_day_usd": -0.01}},
+        {"limits": {"budget_day_usd": 1e300}},
+        {"limits": {"concurrency": 1.5}},
+        {"limits": {"rpm": 5}},
+        {"limits": None},
+        {"priority": "urgent"},
+        {"name": ""},
+        {"role": "root"},
+    ],
+)
+def test_a_change_of_a_key_that_makes_no_sense(control: "Control", change: dict[str, Any]) -> None:
+    key = control.new_key()
+    assert control.root("PATCH", f"/api/v1/keys/{key['id']}", change).status == 400
+    assert control.root("PATCH", "/api/v1/keys/key_none", {"priority": "low"}).status == 404
+
+
+def test_limits_on_the_command_line(control: "Control") -> None:
+    options = ["--rpm", "60", "--budget-month", "20", "--priority", "high"]
+    key = command(control, "keys", "create", "limited", *options)
+    assert (key["limits"]["requests_per_minute"], key["limits"]["budget_month_usd"]) == (60, 20.0)
+    assert key["priority"] == "high"
+    changed = command(control, "keys", "update", key["id"], "--tpm", "9000", "--clear", "rpm")
+    assert changed["limits"]["requests_per_minute"] is None
+    assert changed["limits"]["tokens_per_minute"] == 9000
+    listed = subprocess.run(
+        [sys.executable, "-m", "pilothouse", "keys", "list", "--home", control.home.root],
+        capture_output=True, text=True, timeout=60, check=True,
+    ).stdout  # fmt: skip
+    assert "9,000 tpm, $20.00 a month" in listed
+
+
+def command(control: "Control", *arguments: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "pilothouse", *arguments, "--json", "--home", control.home.root],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    answered: dict[str, Any] = json.loads(done.stdout)
+    return answered

@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, inspect, select
+from sqlalchemy import Engine, create_engine, inspect, select
 
 from pilothouse.contracts.errors import ConfigurationError
 from pilothouse.store import tables
@@ -59,6 +59,39 @@ def test_an_older_file_is_copied_before_it_is_migrated(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="0000"):  # no such migration exists, but the copy comes first
         _open(tmp_path)
     assert state_revision(str(tmp_path / "backups" / "state-0000-7.sqlite")) == "0000"
+
+
+def test_keys_of_the_first_schema_are_not_limited(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "state.sqlite"
+    path.parent.mkdir()
+    upgrade_to(path, "0001")
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "INSERT INTO api_keys (id, digest, prefix, name, role, created_at_ms) "
+            "VALUES ('key_a', zeroblob(32), 'ph_a', 'old', 'member', 1)"
+        )
+    connection.close()
+    engine = _open(tmp_path)
+    with engine.connect() as reading:
+        row = reading.execute(select(tables.api_keys)).one()
+    engine.dispose()
+    assert (row.id, row.limits, row.priority) == ("key_a", None, "normal")
+    assert state_revision(str(tmp_path / "backups" / "state-0001-7.sqlite")) == "0001"
+
+
+def upgrade_to(path: Path, revision: str) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    from pilothouse.store import migrations
+
+    configuration = Config()
+    configuration.set_main_option("script_location", str(Path(str(migrations.__file__)).parent))
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        configuration.attributes["connection"] = connection
+        command.upgrade(configuration, revision)
+    engine.dispose()
 
 
 def test_a_newer_file_is_refused(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ Refuses to know who asks. Invariant: without a fault asked for, every answer is 
 import argparse
 import asyncio
 import contextlib
+import random
 import socket
 import struct
 from functools import lru_cache
@@ -59,9 +60,19 @@ class Knobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     status: int = 200
     """Anything else is answered with an error in OpenAI's shape."""
     fault: Fault = "none"
+    share: float = 1.0
+    """The share of requests that `status` and `fault` befall, drawn by lot; the others are answered right."""
+
+
+@lru_cache(maxsize=1024)
+def spared(chosen: Knobs) -> Knobs:
+    """Returns the knobs of a request that the lot did not fall on."""
+    return msgspec.structs.replace(chosen, status=200, fault="none")
 
 
 DEFAULT = [Knobs()]
+LOT = random.Random(7)
+"""Seeded: the same requests in the same order meet the same fate."""
 QUESTION = msgspec.json.Decoder(answers.Question)
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER on, zero seconds: close() sends RST (socket(7))."""
@@ -166,12 +177,14 @@ class Upstream(asyncio.Protocol):
             self._transport.write(answers.error(400, f"{problem}"))
             return
         chosen = x_mock or asked or DEFAULT[0]
+        if chosen.share < 1 and LOT.random() >= chosen.share:
+            chosen = spared(chosen)
         pieces = compose(path, question, chosen)
         if chosen.gap_ms or chosen.delay_ms or chosen.each or chosen.fault != "none":
             self._pending = self._loop.create_task(self._perform(pieces, chosen))
             return
         answer = b"".join(pieces)
-        if x_mock is None and not path.startswith(UNCACHED):
+        if x_mock is None and chosen.share >= 1 and not path.startswith(UNCACHED):
             SEEN[:] = [(url, body), int(len(pieces) > 1), answer]
         self._transport.write(answer)
 

@@ -15,6 +15,7 @@ from pilothouse.contracts.events import (
 from pilothouse.contracts.snapshot import KeyRecord, Price, RecordPolicy
 from pilothouse.contracts.traffic import Priority
 from pilothouse.gateway.client import ClientConnection
+from pilothouse.gateway.dialects.client import ClientDialect as Speaker
 from pilothouse.gateway.directory import Route, Target
 from pilothouse.gateway.figures import UNKNOWN
 from pilothouse.gateway.ids import new_call_id, new_span_id, parse_traceparent, usable_request_id
@@ -32,6 +33,8 @@ class Call:
     purpose: str = "serve"
     dialect: ClientDialect = "openai"
     """The protocol that the client speaks."""
+    speaks: Speaker | None = None
+    """What translates it; `None` for OpenAI's own chats, completions and embeddings."""
     # authenticate
     key: KeyRecord | None = None
     key_id: str | None = None
@@ -40,6 +43,10 @@ class Call:
     asked: CallRequest | None = None
     model: str | None = None
     is_stream: bool = False
+    original: bytes = b""
+    """The body as it came, where it was no chat; `request.body` is then the chat made of it."""
+    only_native: str | None = None
+    """What of it only a provider of the client's own dialect can serve."""
     subject: str | None = None
     conversation_id: str | None = None
     # route

@@ -23,6 +23,7 @@ from pilothouse.contracts.snapshot import (
     Snapshot,
 )
 from pilothouse.gateway.dialects import openai
+from pilothouse.gateway.dialects.catalogue import UPSTREAM
 from pilothouse.gateway.edits import name_as_json
 from pilothouse.network.address import Address, parse_base_url
 from pilothouse.network.pool import Origin
@@ -41,6 +42,7 @@ class Target:
 
     __slots__ = (
         "deployment",
+        "dialect",
         "drops",
         "heads",
         "is_engine",
@@ -48,6 +50,7 @@ class Target:
         "origin",
         "price",
         "provider",
+        "responses",
         "upstream_model",
     )
 
@@ -66,7 +69,11 @@ class Target:
         self.drops = provider.drops
         self.is_engine = deployment.engine is not None or address.socket_path is not None
         self.origin = origins(address)
-        self.heads: dict[Operation, bytes] = openai.request_heads(
+        self.dialect = UPSTREAM[provider.dialect]
+        """What translates; `None` where chats are spoken."""
+        self.responses = provider.responses
+        heads = openai.request_heads if self.dialect is None else self.dialect.request_heads
+        self.heads: dict[str, bytes] = heads(
             provider, address.authority, base_path, deployment.upstream_model, secret
         )
 

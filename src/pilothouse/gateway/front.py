@@ -1,11 +1,14 @@
 """The front door: which part answers which path.
 
     POST /v1/chat/completions, /v1/completions, /v1/embeddings    the pipeline
+    POST /v1/responses, /v1/messages                              the pipeline, in their own dialects
+    POST /v1/messages/count_tokens                                counting.py
     GET  /v1/models, /v1/models/{id}                              catalogue.py
     GET  /livez, /readyz, /version                                health.py
     everything else                                               control, through forward.py
 
-Refuses to know how any of them answers. Invariant: no error is answered in another shape than OpenAI's.
+Refuses to know how any of them answers. Invariant: an error is answered in the shape of the path it came on:
+Anthropic's under `/v1/messages`, else OpenAI's.
 """
 
 import logging
@@ -24,6 +27,9 @@ from pilothouse.gateway import catalogue, wire
 from pilothouse.gateway.answers import error_bytes, whole
 from pilothouse.gateway.authenticate import caller_of, require_own_page, session_cookie
 from pilothouse.gateway.client import ClientConnection, Upload
+from pilothouse.gateway.counting import count_tokens
+from pilothouse.gateway.dialects.catalogue import ANTHROPIC_CLIENT, RESPONSES_CLIENT
+from pilothouse.gateway.dialects.client import ClientDialect
 from pilothouse.gateway.forward import STREAMED_BODY_BYTES, Forwarding
 from pilothouse.gateway.health import Health
 from pilothouse.gateway.ids import new_call_id, usable_request_id
@@ -31,11 +37,16 @@ from pilothouse.gateway.pipeline import take
 from pilothouse.gateway.request import Request
 from pilothouse.gateway.state import GatewayState
 
-CALLS: dict[bytes, Operation] = {
-    b"/v1/chat/completions": "chat",
-    b"/v1/completions": "text_completion",
-    b"/v1/embeddings": "embeddings",
+CALLS: dict[bytes, tuple[Operation, ClientDialect | None]] = {
+    b"/v1/chat/completions": ("chat", None),
+    b"/v1/completions": ("text_completion", None),
+    b"/v1/embeddings": ("embeddings", None),
+    b"/v1/responses": ("chat", RESPONSES_CLIENT),
+    b"/v1/messages": ("chat", ANTHROPIC_CLIENT),
 }
+COUNT_TOKENS = b"/v1/messages/count_tokens"
+MESSAGES = b"/v1/messages"
+RESPONSES = b"/v1/responses/"
 READS = frozenset((b"GET", b"HEAD"))
 
 logger = logging.getLogger(__name__)
@@ -73,12 +84,12 @@ class FrontDoor:
 
     def handle(self, request: Request, client: ClientConnection) -> None:
         """Gives a request to the part that answers it."""
-        operation = CALLS.get(request.target) or CALLS.get(request.path)
-        if operation is not None and request.method == b"POST":
-            take(self._state, client, request, operation)
+        asked = CALLS.get(request.target) or CALLS.get(request.path)
+        if asked is not None and request.method == b"POST":
+            take(self._state, client, request, asked[0], asked[1])
             return
         try:
-            self._handle_other(request, client, is_call=operation is not None)
+            self._handle_other(request, client, is_call=asked is not None)
         except ApiError as error:
             self._answer(request, client, error)
         except Exception:  # the border of the process: one request's fault must not end the worker
@@ -89,17 +100,16 @@ class FrontDoor:
         if request.fault is not None:
             raise request.fault
         path = request.path
-        if is_call:
+        if path == COUNT_TOKENS and request.method == b"POST":
+            count_tokens(self._state, client, request)
+            return
+        if is_call or path == COUNT_TOKENS:
             raise MethodNotAllowedError(f"{_text(path)} takes POST only.", hint="Send a JSON body with POST.")
         if path in self._local or path.startswith(catalogue.PATH + b"/"):
             self._handle_local(request, client)
             return
         if path == b"/v1" or path.startswith(b"/v1/"):
-            raise NotFoundError(
-                f"There is no {_text(path)} here.",
-                hint="There is /v1/chat/completions, /v1/completions, /v1/embeddings and /v1/models.",
-                code="unknown_path",
-            )
+            raise _unknown(path)
         self._require_own_page(request)
         Forwarding(self._state, client, request).start(is_streamed=False)
 
@@ -111,7 +121,12 @@ class FrontDoor:
         self._write(request, client, whole(status, body, extra=_ids(request), will_close=client.will_close))
 
     def _answer(self, request: Request, client: ClientConnection, error: ApiError) -> None:
-        self._write(request, client, error_bytes(error, extra=_ids(request), will_close=client.will_close))
+        body = None
+        if request.path.startswith(MESSAGES):
+            request_id = usable_request_id(request.headers.get(b"x-request-id")) or ""
+            body = ANTHROPIC_CLIENT.error(error, request_id=request_id)
+        answer = error_bytes(error, extra=_ids(request), will_close=client.will_close, body=body)
+        self._write(request, client, answer)
 
     @staticmethod
     def _write(request: Request, client: ClientConnection, answer: bytes) -> None:
@@ -142,6 +157,21 @@ class FrontDoor:
 def _ids(request: Request) -> bytes:
     request_id = usable_request_id(request.headers.get(b"x-request-id")) or new_call_id(request.at_ns)
     return b"x-request-id: %b\r\n" % request_id.encode()
+
+
+def _unknown(path: bytes) -> NotFoundError:
+    if path.startswith(RESPONSES):
+        return NotFoundError(
+            f"There is no {_text(path)} here: responses are not kept.",
+            hint="POST /v1/responses answers at once, from what is sent with it.",
+            code="unknown_path",
+        )
+    return NotFoundError(
+        f"There is no {_text(path)} here.",
+        hint="There is /v1/chat/completions, /v1/responses, /v1/messages, /v1/completions, /v1/embeddings "
+        "and /v1/models.",
+        code="unknown_path",
+    )
 
 
 def _text(path: bytes) -> str:

@@ -21,6 +21,7 @@ from pilothouse.contracts.events import Operation
 from pilothouse.gateway.authenticate import authenticate
 from pilothouse.gateway.call import Call
 from pilothouse.gateway.client import ClientConnection
+from pilothouse.gateway.dialects.client import ClientDialect
 from pilothouse.gateway.dispatch import dispatch
 from pilothouse.gateway.limit import limit
 from pilothouse.gateway.read import read
@@ -36,9 +37,17 @@ STEPS: tuple[Step, ...] = (authenticate, limit, read, route, dispatch)
 logger = logging.getLogger(__name__)
 
 
-def take(state: GatewayState, client: ClientConnection, request: Request, operation: Operation) -> None:
-    """Runs the steps of one call."""
+def take(
+    state: GatewayState,
+    client: ClientConnection,
+    request: Request,
+    operation: Operation,
+    speaks: ClientDialect | None = None,
+) -> None:
+    """Runs the steps of one call, of a client whose dialect is `speaks` where it is not OpenAI's chat."""
     call = Call(state, client, request, operation)
+    if speaks is not None:
+        call.speaks, call.dialect = speaks, speaks.name
     state.in_flight += 1
     state.requests_total += 1
     try:

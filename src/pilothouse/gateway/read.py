@@ -12,6 +12,7 @@ from pilothouse.contracts.errors import InvalidRequestError
 from pilothouse.contracts.events import Parameters
 from pilothouse.gateway import wire
 from pilothouse.gateway.call import Call
+from pilothouse.gateway.dialects.client import ClientDialect
 from pilothouse.gateway.wire import CallRequest, ChatRequest
 
 LONGEST_LABEL = 128
@@ -23,6 +24,7 @@ _DECODERS = {
     "text_completion": wire.decode_completion,
     "embeddings": wire.decode_embedding,
 }
+API_NAMES = {"openai": "OpenAI", "responses": "OpenAI", "anthropic": "Anthropic"}
 _FIRST_TURNS = frozenset(("system", "developer"))
 
 
@@ -41,24 +43,39 @@ def read(call: Call) -> None:
 
 
 def _decode(call: Call) -> CallRequest:
+    speaks = call.speaks
     try:
+        if speaks is not None:
+            _translate(call, speaks)
         return _DECODERS[call.operation](call.request.body)
     except msgspec.ValidationError as error:
-        said, _, path = str(error).partition(" - at `$.")
-        param = path.rstrip("`") or None
-        if "required field" in said:
-            param = said.rpartition("required field `")[2].rstrip("`")
-        raise InvalidRequestError(
-            f"The request is not valid: {error}.",
-            param=param,
-            hint="See the OpenAI API reference for the type of this field.",
-        ) from error
+        raise invalid(error, api=API_NAMES[call.dialect]) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequestError(
             f"The request's body is not JSON: {error}.",
             hint="Send one JSON object, in UTF-8.",
             code="invalid_json",
         ) from error
+
+
+def _translate(call: Call, speaks: ClientDialect) -> None:
+    """Puts a chat in the place of a request in another dialect; the original is kept beside it."""
+    translated = speaks.request(call.request.body)
+    call.original, call.request.body = call.request.body, translated.chat
+    call.only_native = translated.only_native
+
+
+def invalid(error: msgspec.ValidationError, *, api: str) -> InvalidRequestError:
+    """Returns our error for a body with a member that is missing or of a wrong type."""
+    said, _, path = str(error).partition(" - at `$.")
+    param = path.rstrip("`") or None
+    if "required field" in said:
+        param = said.rpartition("required field `")[2].rstrip("`")
+    return InvalidRequestError(
+        f"The request is not valid: {error}.",
+        param=param,
+        hint=f"See the {api} API reference for the type of this field.",
+    )
 
 
 def parameters_of(asked: CallRequest) -> Parameters:

@@ -133,7 +133,7 @@ def _completed(
         price_source=source,
         logprob_mean=mean,
         logprob_min=least,
-        request_bytes=len(call.request.body),
+        request_bytes=len(call.original or call.request.body),
         response_bytes=call.response_bytes,
         parameters=call.parameters,
         attempts=call.attempts,
@@ -150,7 +150,10 @@ def _completed(
 def refuse(call: Call, error: ApiError, *, outcome: Outcome = "refused", message: str | None = None) -> None:
     """Ends a call with an error as its whole answer."""
     end_quietly(call, status=error.status, outcome=outcome, error=error, error_message=message)
-    call.client.complete(error_bytes(error, extra=call.headers(), will_close=call.client.will_close))
+    body = None if call.speaks is None else call.speaks.error(error, request_id=call.request_id)
+    call.client.complete(
+        error_bytes(error, extra=call.headers(), will_close=call.client.will_close, body=body)
+    )
 
 
 def end_quietly(

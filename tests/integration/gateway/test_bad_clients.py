@@ -118,7 +118,7 @@ def test_a_model_is_asked_only_what_it_does(rig: "Rig") -> None:
 def test_other_paths_and_methods_are_told_apart(rig: "Rig") -> None:
     assert rig.ask("GET", "/v1/chat/completions").status == 405
     assert rig.ask("POST", "/v1/models", b"{}").status == 405
-    assert rig.post("/v1/responses", {}).error["code"] == "unknown_path"
+    assert rig.post("/v1/audio/speech", {}).error["code"] == "unknown_path"
 
 
 def test_a_body_over_the_limit_is_413_by_its_length(rig: "Rig") -> None:

@@ -6,62 +6,32 @@ prepared head of a request to that provider.
 
 import msgspec
 
-from pilothouse.contracts.errors import (
-    ApiError,
-    ConflictError,
-    InvalidRequestError,
-    NotFoundError,
-    PayloadTooLargeError,
-    RateLimitedError,
-    UnavailableError,
-    UpstreamError,
-    UpstreamTimeoutError,
-)
-from pilothouse.contracts.events import Operation
+from pilothouse.contracts.errors import ApiError
 from pilothouse.contracts.snapshot import Provider
 from pilothouse.gateway import wire
+from pilothouse.gateway.dialects.heads import heads_of
+from pilothouse.gateway.dialects.refusals import Said, broken_off, refusal
 
-PATHS: dict[Operation, str] = {
+PATHS = {
     "chat": "/chat/completions",
     "text_completion": "/completions",
     "embeddings": "/embeddings",
+    "count_tokens": "/messages/count_tokens",
 }
-LONGEST_MESSAGE = 2_000
-"""Characters of an upstream's message that are passed on."""
-
-_PASSED_ON: dict[int, type[ApiError]] = {
-    400: InvalidRequestError,
-    404: NotFoundError,
-    409: ConflictError,
-    413: PayloadTooLargeError,
-    422: InvalidRequestError,
-    429: RateLimitedError,
-    503: UnavailableError,
-    504: UpstreamTimeoutError,
-}
-_HINTS: dict[int, str] = {
-    429: "The provider limits its callers; wait, or add a deployment of another provider to this model.",
-    503: "The provider is overloaded or starting; try again.",
-    504: "The provider's own deadline passed; try again.",
-}
-_CREDENTIALS = frozenset((401, 402, 403))
+"""The last is Anthropic's; engines of ours answer it too."""
+RESPONSES = {"responses": "/responses"}
+"""Of providers that answer this themselves."""
 
 
 def request_heads(
     provider: Provider, authority: str, base_path: str, upstream_model: str, secret: str | None
-) -> dict[Operation, bytes]:
+) -> dict[str, bytes]:
     """Returns, for each operation, a request's head up to the value of `content-length`."""
-    lines = [f"host: {authority}"]
-    lines += [f"{name.lower()}: {value}" for name, value in provider.headers.items()]
+    lines = [f"{name.lower()}: {value}" for name, value in provider.headers.items()]
     if secret is not None:
         lines.append(f"{provider.auth_header.lower()}: {provider.auth_prefix}{secret}")
-    lines += ["content-type: application/json", "accept-encoding: identity", "content-length: "]
-    query = f"?{provider.query}" if provider.query else ""
-    heads: dict[Operation, bytes] = {}
-    for operation, usual in PATHS.items():
-        path = provider.paths.get(usual, usual).replace("{model}", upstream_model)
-        heads[operation] = "\r\n".join([f"POST {base_path}{path}{query} HTTP/1.1", *lines]).encode("latin-1")
-    return heads
+    paths = PATHS | RESPONSES if provider.responses else PATHS
+    return heads_of(provider, authority, base_path, upstream_model, paths=paths, lines=lines)
 
 
 def error_of(
@@ -76,59 +46,23 @@ def error_of(
         secrets: Keys of providers; where one stands in a message it is blotted out.
         retry_after: The upstream's `retry-after`.
     """
-    if status in _CREDENTIALS:
-        return UpstreamError(
-            f"The provider {provider!r} refused the credentials it was sent ({status}).",
-            code="upstream_credentials",
-            hint="Ask the operator to check this provider's API key in the configuration.",
-        )
-    kind = _PASSED_ON.get(status)
-    detail = _detail(body)
-    message = _clean(detail.message, secrets) if detail is not None and detail.message else None
-    if kind is None:
-        said = f": {message}" if message else "."
-        return UpstreamError(
-            f"The provider {provider!r} answered {status}{said}",
-            hint="Try again; if it stays, the provider has a fault.",
-        )
-    return kind(
-        message or f"The provider {provider!r} answered {status}.",
-        code=str(detail.code)[:64] if detail is not None and detail.code is not None else None,
-        param=detail.param if detail is not None else None,
-        hint=_HINTS.get(status, f"The provider {provider!r} refused this request; see its message."),
-        retry_after_s=_seconds(retry_after),
-    )
+    return refusal(status, _said(body), provider=provider, secrets=secrets, retry_after=retry_after)
 
 
 def event_error(raw: msgspec.Raw, *, provider: str, secrets: frozenset[str]) -> ApiError:
     """Returns our error for an error that an upstream sent in the middle of a stream."""
-    detail = _detail(b'{"error":' + bytes(raw) + b"}")
-    said = f": {_clean(detail.message, secrets)}" if detail is not None and detail.message else "."
-    return UpstreamError(
-        f"The provider {provider!r} broke its answer off{said}",
-        hint="Try again; what was sent is incomplete.",
-    )
+    return broken_off(_said(b'{"error":' + bytes(raw) + b"}"), provider=provider, secrets=secrets)
 
 
-def _detail(body: bytes) -> wire.UpstreamErrorDetail | None:
+def _said(body: bytes) -> Said:
     try:
         parsed = wire.decode_error(body)
-    except msgspec.DecodeError:
-        return None
-    if isinstance(parsed.error, wire.UpstreamErrorDetail):
-        return parsed.error
-    if isinstance(parsed.error, str):
-        return wire.UpstreamErrorDetail(message=parsed.error)
-    said = parsed.message or (parsed.detail if isinstance(parsed.detail, str) else None)
-    return wire.UpstreamErrorDetail(message=said)
-
-
-def _clean(message: str, secrets: frozenset[str]) -> str:
-    for secret in secrets:
-        if secret:
-            message = message.replace(secret, "***")
-    return message[:LONGEST_MESSAGE]
-
-
-def _seconds(value: bytes | None) -> float | None:
-    return float(value) if value is not None and value.isdigit() else None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Said()
+    inner = parsed.error
+    if isinstance(inner, wire.UpstreamErrorDetail):
+        code = str(inner.code) if inner.code is not None else None
+        return Said(inner.message, code, inner.param)
+    if isinstance(inner, str):
+        return Said(inner)
+    return Said(parsed.message or (parsed.detail if isinstance(parsed.detail, str) else None))

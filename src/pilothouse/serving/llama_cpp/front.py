@@ -28,6 +28,7 @@ PASSED = {
     "/metrics": "GET",
     "/tokenize": "POST",
     "/detokenize": "POST",
+    "/v1/messages/count_tokens": "POST",
 }
 """llama.cpp's own paths that this machine's own processes may use, with their methods."""
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pilothouse import __version__
-from pilothouse.cli import backup, config, doctor, journal, keys, models, requests, signin, up
+from pilothouse.cli import backup, config, doctor, journal, keys, life, models, requests, signin, up
 
 
 def build() -> typer.Typer:
@@ -22,6 +22,8 @@ def build() -> typer.Typer:
     )
     app.callback()(_root)
     app.command("up")(up.up)
+    app.command("reload")(life.reload)
+    app.command("upgrade")(life.upgrade)
     app.add_typer(models.app, name="models")
     app.add_typer(keys.app, name="keys")
     app.add_typer(requests.app, name="requests")

@@ -29,40 +29,41 @@ def up(
 ) -> None:
     """Runs the gateway, the engines, the record and the console, here, until Ctrl-C."""
     from pilothouse import __version__
-    from pilothouse.cli import models
-    from pilothouse.config.load import load
-    from pilothouse.config.plan import check_plan, secrets_of
+    from pilothouse.cli.settle import check, settle
     from pilothouse.supervise.announce import Announcer
-    from pilothouse.supervise.children import Plan
-    from pilothouse.supervise.handover import become_supervisor
+    from pilothouse.supervise.children import Origin, Plan
+    from pilothouse.supervise.handover import Handover, become_supervisor
     from pilothouse.supervise.home import HomeLock, prepare, root_key
-    from pilothouse.supervise.listen import address_of, is_loopback, listen
+    from pilothouse.supervise.listen import is_loopback, listen
 
-    loaded = load(
-        str(config) if config else None, os.environ, {"host": host, "port": port, "workers": workers}
+    place = home_of(home)
+    origin = Origin(
+        file=str(config.expanduser().absolute()) if config else None,
+        flags={"host": host, "port": port, "workers": workers},
+        environment=dict(os.environ),
     )
-    check_plan(loaded, os.environ)
-    configuration, place = loaded.configuration, home_of(home)
     announcer = Announcer(Console(highlight=False))
+    check(origin)
     announcer.starting(__version__, place.root)
     prepare(place)
     lock_fd = HomeLock(place).acquire()
-    models.pull_missing(place, configuration.rollout)
-    listening = listen(configuration.gateway.host, configuration.gateway.port)
-    if not is_loopback(configuration.gateway.host):
+    settled = settle(origin, place)
+    gateway = settled.configuration.gateway
+    listening = listen(gateway.host, gateway.port)
+    if not is_loopback(gateway.host) and gateway.tls is None:
         announcer.warn(
-            f"{configuration.gateway.host} can be reached from other machines, without encryption. "
-            "Put a TLS proxy in front (docs/how-to/run-behind-a-tls-proxy.md)."
+            f"{gateway.host} can be reached from other machines, without encryption. Give the gateway "
+            "a certificate (`gateway.tls`), or put a proxy in front (docs/how-to/run-behind-a-tls-proxy.md)."
         )
     text, is_new = root_key(place, os.environ.get("PILOTHOUSE_ROOT_KEY"))
     plan = Plan(
         home=place,
         listen_fd=listening.fileno(),
         lock_fd=lock_fd,
-        configuration=configuration,
-        address=address_of(configuration.gateway.host, listening.getsockname()[1]),
-        secrets=secrets_of(loaded, os.environ),
+        origin=origin,
+        port=listening.getsockname()[1],
+        settled=settled,
         root_key=text,
         new_root_key=text if is_new else None,
     )
-    become_supervisor(plan)
+    become_supervisor(Handover(plan=plan))

@@ -110,6 +110,11 @@ class Home(msgspec.Struct, frozen=True):
         """The supervisor's `/status`."""
         return f"{self.run}/supervisor.sock"
 
+    @property
+    def orders_socket(self) -> str:
+        """Where the supervisor takes orders: reload, upgrade."""
+        return f"{self.run}/orders.sock"
+
     def gateway_status_socket(self, worker: str) -> str:
         """Returns where the gateway worker `worker` answers `/status`."""
         return f"{self.run}/gateway-{worker}.sock"

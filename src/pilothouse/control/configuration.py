@@ -54,7 +54,7 @@ def settle(settings: ControlSettings, home: Home, engine: Engine, *, now_ms: int
     builder = _Builder(home, settings.secrets)
     with engine.begin() as connection:
         applied = repository.applied(connection, _AppliedInRun) if settings.run else None
-        numbers: Mapping[str, int] = {}
+        numbers: Mapping[str, int] = settings.engine_numbers
         rollout = settings.rollout
         if applied is not None and applied.run == settings.run:
             document = repository.document(connection, applied.revision)

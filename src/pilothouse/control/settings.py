@@ -28,6 +28,8 @@ class ControlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """The `analytics:` section."""
     secrets: tuple[str, ...] = ()
     """Names of the environment variables that are set and hold a provider's key (never their values)."""
+    engine_numbers: dict[str, int] = {}
+    """The numbers of the sockets of engines that run already, by deployment: they are kept."""
     root_key: str | None = None
     """The root key's text, when the operator gave one; else it is read from the home folder."""
     run: str = ""

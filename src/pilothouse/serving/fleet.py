@@ -9,13 +9,14 @@ import contextlib
 import os
 import re
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from pilothouse.contracts.errors import UpstreamError
 from pilothouse.contracts.home import Home
 from pilothouse.contracts.snapshot import EngineName, EngineSpec, Snapshot
 from pilothouse.contracts.status import EngineStatus
+from pilothouse.serving.adopted import HandedChild, HandedEngine
 from pilothouse.serving.engine import Engine, Gauges
 from pilothouse.serving.engines import ENGINES
 from pilothouse.serving.process import Backoff, ChildProcess, ChildSpec
@@ -94,6 +95,27 @@ class Fleet:
                 if deployment not in self._running:
                     self._begin(deployment, spec)
 
+    def settle(self, settings: EngineSettings) -> None:
+        """Looks after engines that are started from now on by other settings."""
+        self._settings = settings
+
+    def adopt(self, handed: Iterable[HandedEngine]) -> None:
+        """Goes on with engines that an earlier program of this process started; comes before `apply`."""
+        for engine in handed:
+            self._begin(engine.deployment, engine.spec, engine.child)
+
+    def handed(self) -> tuple[HandedEngine, ...]:
+        """Returns what the next program of this process needs to go on with the engines that run."""
+        return tuple(
+            HandedEngine(running.deployment, running.spec, child)
+            for running in self._running.values()
+            if (child := running.child.handed()) is not None
+        )
+
+    def sockets(self) -> dict[str, str]:
+        """Returns the path of each engine's socket, by deployment."""
+        return {deployment: running.spec.socket for deployment, running in self._running.items()}
+
     async def wait_ready(self, timeout_s: float) -> bool:
         """Waits until each engine has become ready; returns whether all are."""
         children = [running.child for running in self._running.values()]
@@ -113,7 +135,7 @@ class Fleet:
         for running in self._running.values():
             running.child.signal(signal.SIGKILL)
 
-    def _begin(self, deployment: str, spec: EngineSpec) -> None:
+    def _begin(self, deployment: str, spec: EngineSpec, handed: HandedChild | None = None) -> None:
         engine = self._engines[spec.engine]
         command, settings = engine.command(spec, self._settings)
         chosen = self._settings
@@ -136,7 +158,7 @@ class Fleet:
             changed=lambda _: self._child_changed(running),
         )
         running = self._running[deployment] = _Running(deployment, spec, engine, child)
-        child.start()
+        child.start(handed)
 
     async def _end(self, running: _Running) -> None:
         await running.child.stop()

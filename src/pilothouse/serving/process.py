@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pilothouse.contracts.status import EngineState, ProcessStatus
+from pilothouse.serving.adopted import Adopted, HandedChild
 
 __all__ = ["EXIT_GIVE_UP", "Backoff", "ChildProcess", "ChildSpec"]
 
@@ -23,8 +24,11 @@ EXIT_GIVE_UP = 78
 """EX_CONFIG of sysexits.h: the child says that starting it again cannot help; its state becomes `failed`."""
 
 PR_SET_PDEATHSIG = 1
+ASK_TO_END = signal.SIGTERM
 LOG_ROTATE_BYTES = 16 * 1024 * 1024
 REASON_CHARS = 300
+
+Process = asyncio.subprocess.Process | Adopted
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -101,7 +105,7 @@ class ChildProcess:
         self.restarts = 0
         self.ready_after_s: float | None = None
         self._changed = changed
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Process | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
 
@@ -131,12 +135,23 @@ class ChildProcess:
             return int(pages) * os.sysconf("SC_PAGE_SIZE")
         return None
 
-    def start(self) -> None:
-        """Begins to keep the child running; returns at once."""
+    def start(self, handed: HandedChild | None = None) -> None:
+        """Begins to keep the child running, from `handed` on where there is one; returns at once."""
         if self._keeper is not None:
             raise RuntimeError(f"{self.spec.name} is started already")
+        adopted: Adopted | None = None
+        if handed is not None:
+            self._process = adopted = Adopted(handed.pid)
+            self.restarts, self.ready_after_s = handed.restarts, handed.ready_after_s
         self._become("starting", None)
-        self._keeper = asyncio.get_running_loop().create_task(self._keep(), name=f"keep {self.spec.name}")
+        self._keeper = asyncio.get_running_loop().create_task(
+            self._keep(adopted), name=f"keep {self.spec.name}"
+        )
+
+    def handed(self) -> HandedChild | None:
+        """Returns what the next program of this process needs to go on keeping the child, if it runs."""
+        pid = self.pid
+        return None if pid is None else HandedChild(pid, self.restarts, self.ready_after_s)
 
     async def wait_ready(self, timeout_s: float) -> bool:
         """Waits until the child is ready; returns whether it is."""
@@ -151,8 +166,13 @@ class ChildProcess:
         if process is not None and process.returncode is None:
             process.send_signal(number)
 
-    async def stop(self) -> None:
-        """Ends the child: SIGTERM, then SIGKILL to its process group after `stop_within_s`. Idempotent."""
+    async def stop(self, number: int = ASK_TO_END, *, within_s: float | None = None) -> None:
+        """Ends the child. Idempotent.
+
+        Args:
+            number: The signal that asks it to end.
+            within_s: How long it has, else `stop_within_s`; then its process group gets SIGKILL.
+        """
         keeper, self._keeper = self._keeper, None
         if keeper is None:
             return
@@ -161,17 +181,18 @@ class ChildProcess:
             await keeper
         process = self._process
         if process is not None and process.returncode is None:
-            await self._end(process)
+            await self._end(process, number, self.spec.stop_within_s if within_s is None else within_s)
         self._become("stopped", None)
 
-    async def _keep(self) -> None:
+    async def _keep(self, adopted: Adopted | None) -> None:
         failures = 0
         loop = asyncio.get_running_loop()
         while True:
             ready_at: float | None = None
             code: int | None = None
             try:
-                process = await self._spawn()
+                process = adopted or await self._spawn()
+                adopted = None
             except OSError as fault:
                 reason = f"cannot be started: {fault}"
             else:
@@ -189,7 +210,7 @@ class ChildProcess:
             self._become("restarting", reason)
             await asyncio.sleep(self.spec.backoff.wait_s(failures, random.random()))  # noqa: S311 - jitter, no secret
 
-    async def _spawn(self) -> asyncio.subprocess.Process:
+    async def _spawn(self) -> Process:
         with _log_file(self.spec.log_path) as log:
             process = await asyncio.create_subprocess_exec(
                 *self.spec.command,
@@ -209,7 +230,7 @@ class ChildProcess:
         process.stdin.close()
         return process
 
-    async def _until_ready(self, process: asyncio.subprocess.Process) -> float | None:
+    async def _until_ready(self, process: Process) -> float | None:
         """Returns when the child became ready, or `None` when it died or was killed for being late."""
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -222,15 +243,16 @@ class ChildProcess:
             await asyncio.sleep(self.spec.ready_poll_s)
         if process.returncode is not None:
             return None
-        self.ready_after_s = loop.time() - began
+        if not isinstance(process, Adopted):
+            self.ready_after_s = loop.time() - began
         self._become("ready", None)
         return loop.time()
 
-    async def _end(self, process: asyncio.subprocess.Process) -> None:
+    async def _end(self, process: Process, number: int, within_s: float) -> None:
         with contextlib.suppress(ProcessLookupError):
-            process.terminate()
+            process.send_signal(number)
         try:
-            async with asyncio.timeout(self.spec.stop_within_s):
+            async with asyncio.timeout(within_s):
                 await process.wait()
         except TimeoutError:
             _kill_group(process)
@@ -255,7 +277,7 @@ class ChildProcess:
             self._changed(self)
 
 
-def _kill_group(process: asyncio.subprocess.Process) -> None:
+def _kill_group(process: Process) -> None:
     """Ends what is left of the child's process group: children of the child."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)

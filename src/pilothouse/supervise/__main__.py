@@ -1,6 +1,5 @@
-"""The supervisor process: what `pilothouse up` becomes once everything is settled."""
+"""The supervisor process: what `pilothouse up` becomes once everything is settled, or is upgraded to."""
 
-import os
 import sys
 
 from rich.console import Console
@@ -14,15 +13,15 @@ from pilothouse.telemetry.logs import configure_logging
 
 def main() -> None:
     """Runs until SIGINT or SIGTERM."""
-    plan = receive(int(sys.argv[1]))
-    for descriptor in (plan.lock_fd, plan.listen_fd):
-        os.set_inheritable(descriptor, False)  # noqa: FBT003 - children get what is passed to them, no more
-    configure_logging("supervisor", plan.home.logs)
-    clear_sockets(plan.home)
+    handover = receive(int(sys.argv[1]))
+    home = handover.plan.home
+    configure_logging("supervisor", home.logs)
+    if handover.running is None:
+        clear_sockets(home)
     try:
-        run(plan, Announcer(Console(highlight=False)))
+        run(handover, Announcer(Console(highlight=False)))
     finally:
-        clear_sockets(plan.home)
+        clear_sockets(home)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,14 @@ class Announcer:
         elif status.state == "stopped" and before:
             self._console.print(f"[dim]{name} is stopped[/]")
 
+    def known(self, deployment: str) -> None:
+        """Notes an engine that was ready before, of which nobody need be told."""
+        self._told[deployment] = "ready"
+
+    def done(self, text: str) -> None:
+        """Says that an order was carried out."""
+        self._console.print(f"[green]✓[/] {escape(text)}")
+
     def gateway_ready(self, address: str) -> None:
         """Says where clients can reach it."""
         self._console.print(f"[green]✓[/] The gateway answers on [bold]{address}/v1[/]")

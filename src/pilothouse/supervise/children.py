@@ -7,6 +7,7 @@ no more; secrets go to the gateway alone, over a pipe.
 import asyncio
 import os
 import sys
+from collections.abc import Mapping
 from secrets import token_hex
 
 import msgspec
@@ -18,6 +19,7 @@ from pilothouse.control.settings import ControlSettings
 from pilothouse.gateway.settings import GatewayProcess
 from pilothouse.serving.process import ChildSpec
 from pilothouse.supervise import management
+from pilothouse.supervise.listen import address_of
 
 KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """What children keep of the environment; no secret is among it."""
@@ -54,18 +56,28 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     home: Home
     listen_fd: int
     """The listening socket, inherited by every gateway."""
-    origin: Origin = Origin()
-    """What the configuration was read from."""
+    port: int
+    """Where it listens."""
     lock_fd: int
     """Holds the home's lock for as long as the supervisor lives."""
-    configuration: Configuration
-    address: str
-    """`http://host:port`, or `https://`, as clients on this machine use it."""
-    secrets: dict[str, str]
-    """Providers' API keys by the name of their environment variable."""
+    origin: Origin
+    """What the configuration was read from."""
+    settled: Settled
+    """What it came to."""
     root_key: str
     new_root_key: str | None = None
     """The root key again, when it was made just now and is to be shown once."""
+
+    @property
+    def configuration(self) -> Configuration:
+        """The configuration in force."""
+        return self.settled.configuration
+
+    @property
+    def address(self) -> str:
+        """`http://host:port`, or `https://`, as clients on this machine use it."""
+        gateway = self.configuration.gateway
+        return address_of(gateway.host, self.port, is_tls=gateway.tls is not None)
 
 
 def environment() -> dict[str, str]:
@@ -73,8 +85,8 @@ def environment() -> dict[str, str]:
     return {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
 
 
-def control_child(plan: Plan) -> ChildSpec:
-    """Returns how the control process is run."""
+def control_child(plan: Plan, engine_numbers: Mapping[str, int] | None = None) -> ChildSpec:
+    """Returns how the control process is run; engines that run already keep the numbers of their sockets."""
     settings = ControlSettings(
         home=plan.home.root,
         address=plan.address,
@@ -82,9 +94,10 @@ def control_child(plan: Plan) -> ChildSpec:
         rollout=plan.configuration.rollout,
         journal=plan.configuration.journal,
         store=plan.configuration.analytics,
-        secrets=tuple(sorted(plan.secrets)),
+        secrets=tuple(sorted(plan.settled.secrets)),
         root_key=plan.root_key,
         run=token_hex(8),
+        engine_numbers=dict(engine_numbers or {}),
     )
 
     async def is_ready() -> bool:
@@ -126,7 +139,7 @@ def gateway_child(
         worker=worker,
         version=__version__,
         listen_fd=plan.listen_fd,
-        secrets={**(secrets or {}), **plan.secrets},
+        secrets={**(secrets or {}), **plan.settled.secrets},
         allowed_hosts=(*plan.configuration.access.allowed_hosts, gateway.host),
         settings=gateway,
         journal=plan.configuration.journal,

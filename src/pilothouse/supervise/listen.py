@@ -13,6 +13,14 @@ from pathlib import Path
 from pilothouse.contracts.errors import ConfigurationError
 
 BACKLOG = 4096
+CONNECTION_OPTIONS = (
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
+)
+"""What each accepted connection inherits (tcp(7)): no delay, and a vanished peer is noticed in 2 minutes."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -34,7 +42,8 @@ def listen(host: str, port: int) -> socket.socket:
     family, kind, protocol, _, address = found[0]
     opened = socket.socket(family, kind, protocol)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for level, option, value in CONNECTION_OPTIONS:
+        opened.setsockopt(level, option, value)
     try:
         opened.bind(address)
         opened.listen(BACKLOG)
@@ -56,10 +65,10 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def address_of(host: str, port: int) -> str:
+def address_of(host: str, port: int, *, is_tls: bool = False) -> str:
     """Returns the base URL that a person or client on this machine uses."""
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(host, host)  # noqa: S104 - compared only
-    return f"http://{shown}:{port}"
+    return f"{'https' if is_tls else 'http'}://{shown}:{port}"
 
 
 def _refused(host: str, port: int, error: OSError) -> ConfigurationError:

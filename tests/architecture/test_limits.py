@@ -29,6 +29,7 @@ NAMED_AFTER_A_COMMAND = {"cli/models.py"}
 BORDERS = {
     "gateway/pipeline.py": "one call's fault must not end the worker",
     "gateway/attempts.py": "called by the event loop: one call's fault must not end the worker",
+    "gateway/shadow.py": "a mirror's fault must not reach the original",
     "gateway/front.py": "one request's fault must not end the worker",
     "worker.py": "one job's fault must not end the others",
 }

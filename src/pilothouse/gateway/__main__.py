@@ -28,6 +28,7 @@ from pilothouse.gateway.health import Health
 from pilothouse.gateway.server import Server
 from pilothouse.gateway.settings import GatewayProcess
 from pilothouse.gateway.state import GatewayState
+from pilothouse.gateway.watch import Watch
 from pilothouse.network.pool import Pool
 from pilothouse.telemetry.journal import Journal
 from pilothouse.telemetry.keyring import Keyring
@@ -61,7 +62,7 @@ async def serve(process: GatewayProcess, pepper: bytes) -> None:
         home.snapshot,
         home.verifying_key,
         lambda snapshot: state.obey(
-            Directory(snapshot, pepper=pepper, secrets=process.secrets, origins=pool.origin)
+            Directory(snapshot, pepper=pepper, secrets=process.secrets, origins=pool.origin, book=state.book)
         ),
     )
     follower.look()
@@ -74,6 +75,8 @@ async def serve(process: GatewayProcess, pepper: bytes) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, 20, 50)
+    watch = Watch(state)
+    watch.start()
     logger.info("worker %s serves", process.worker)
     tasks = [
         asyncio.create_task(follower.follow()),
@@ -86,6 +89,7 @@ async def serve(process: GatewayProcess, pepper: bytes) -> None:
         await _until(ending.asked, tasks)
     finally:
         await ending.carry_out(server, state)
+        watch.stop()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,39 +1,38 @@
-"""Tries at deployments: sends a call to one, and on failure to the next, or waits for an engine to start.
+"""Tries at deployments: sends a call to one, and when it fails goes on to what its trail says.
 
-Refuses to know what an answer looks like. Invariant: a second deployment is tried only when nothing was
-sent to the first; after a byte of an answer there is no second try.
+Refuses to know what an answer looks like. Invariant: after a byte of an answer has left there is no further
+try; each attempt is on record once, and ends once in its deployment's vitals.
 """
 
+from collections.abc import Callable
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from pilothouse.contracts.errors import (
-    ApiError,
-    InternalError,
-    UnavailableError,
-    UpstreamError,
-    UpstreamTimeoutError,
-)
-from pilothouse.contracts.events import Attempt, Outcome
+from pilothouse.contracts.errors import ApiError, InternalError, UnavailableError
+from pilothouse.contracts.events import Attempt, AttemptReason, Outcome
 from pilothouse.gateway import record
 from pilothouse.gateway.call import Call
 from pilothouse.gateway.directory import Route, Target
+from pilothouse.gateway.network_faults import fault_of
 from pilothouse.gateway.prepare import prepare
-from pilothouse.network.errors import (
-    BadResponseError,
-    ConnectError,
-    DeadlineError,
-    NetworkError,
-    PoolFullError,
-    TruncatedError,
-)
+from pilothouse.gateway.routing.faults import Blame, Fault
+from pilothouse.gateway.routing.vitals import Vitals
+from pilothouse.gateway.second import Second
+from pilothouse.gateway.trail import Step, Trail
+from pilothouse.network.errors import NetworkError, PoolFullError
 from pilothouse.network.exchange import Exchange, ResponseHead
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle
 
+    from pilothouse.contracts.traffic import ErrorKind
+
 ENGINE_POLL_S = 0.1
 """How often an engine that does not listen yet is tried."""
+IMPATIENCE_S = 1.0
+"""A client that leaves after less says nothing about the deployment, in seconds."""
+
+Ending = Literal["ok"] | Blame
 
 
 class Answering:
@@ -41,34 +40,40 @@ class Answering:
 
     exchange: Exchange | None = None
     timer: "TimerHandle | None" = None
-    tried: set[str] | None = None
-    attempt_ms: float = 0.0
+    """Set while the next attempt waits for its time."""
+    hedge_timer: "TimerHandle | None" = None
+    second: Second | None = None
+    """An attempt elsewhere, beside the one under way."""
+    trail: Trail | None = None
+    vitals: Vitals | None = None
+    """Of the deployment at which an attempt is under way."""
+    reason: AttemptReason = "first"
+    begun_s: float = 0.0
+    taken_ms: float = 0.0
+    is_heard: bool = False
+    """The attempt under way has given a byte."""
 
     def __init__(self, call: Call) -> None:
         self.call = call
 
     def start(self, route: Route) -> None:
-        """Sends the call to a deployment chosen by weight.
+        """Sends the call to a deployment that the route's strategy chooses.
 
         Raises:
-            ApiError: There is none, or its queue is full.
+            ApiError: There is none.
         """
-        target = route.choose()
+        call, now_s = self.call, perf_counter()
+        route.budget.called(now_s)
+        call.client.occupant = self
+        target = route.group(call.arm).choose(call.affinity, now_s, is_stream=call.is_stream)
         if target is None:
-            raise UnavailableError(
-                f"The model {route.name!r} has no deployment in service.",
-                hint="Give one of its deployments a weight above 0.",
-            )
-        self._send(target)
-        self.call.client.occupant = self
-
-    def adopt(self, other: "Answering") -> None:
-        """Takes over from another answer, in the middle of an exchange."""
-        self.exchange, other.exchange = other.exchange, None
-        self.tried, self.attempt_ms = other.tried, other.attempt_ms
-        if self.exchange is not None:
-            self.exchange.receiver = self
-        self.call.client.occupant = self
+            step = self._start_in_trouble(route, now_s)
+            self._send(step.target, step.reason)
+            return
+        self._send(target, "first")
+        after_ms = route.routing.hedge_after_ms
+        if after_ms is not None:
+            self.hedge_timer = call.state.loop.call_later(after_ms / 1000, self._hedge)
 
     # -- what the upstream says ---------------------------------------------------------------------
 
@@ -84,15 +89,21 @@ class Answering:
         """Hears the end."""
         raise NotImplementedError
 
+    def renew(self) -> None:
+        """Forgets what came of an attempt that failed."""
+        raise NotImplementedError
+
     # -- what the client does -----------------------------------------------------------------------
 
     def on_client_gone(self) -> None:
         """Cancels the upstream call, and records the call as cancelled."""
+        is_stopping = self.call.state.is_stopping
+        blame: Blame = "failed" if self._was_silent() and not is_stopping else "unknown"
         self.release()
         if self.call.is_ended:
             return
-        self.note_attempt(None, "cancelled")
-        self.cancelled("cut" if self.call.state.is_stopping else "cancelled")
+        self.note_attempt(None, "cancelled", blame)
+        self.cancelled("cut" if is_stopping else "cancelled")
 
     def on_client_paused(self) -> None:
         """Stops reading the upstream."""
@@ -108,6 +119,37 @@ class Answering:
         """Records a call whose client hung up, or that was cut because the worker stops."""
         record.end_quietly(self.call, status=record.status_of(self.call), outcome=outcome)
 
+    # -- what the patrol and the timers do ----------------------------------------------------------
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether a stream was asked for."""
+        return self.call.is_stream
+
+    def overdue(self, now_s: float) -> bool:
+        """Begins another attempt elsewhere because the deployment has fallen silent."""
+        vitals, target, book = self.vitals, self.call.target, self.call.state.book
+        if vitals is None or self.is_heard or self.second is not None or target is None:
+            return False
+        trail = self._trail()
+        other = trail.beside(target, now_s)
+        if other is not None:
+            book.rescues_total += 1
+            self._send_beside(other, "retry", is_rescue=True)
+            return True
+        step = trail.fallback("outage", now_s)
+        if step is not None:
+            self._send_beside(step.target, "fallback", is_rescue=True)
+        return step is not None
+
+    def overtaken(self, second: Second) -> None:
+        """Gives up the attempt under way, because the second one answers first."""
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            exchange.cancel()
+        self.note_attempt(None, "overtaken", "failed" if second.is_rescue else "unknown")
+        self._take_over(second)
+
     # -- inside -------------------------------------------------------------------------------------
 
     def release(self) -> None:
@@ -115,118 +157,240 @@ class Answering:
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
+        self._drop_second()
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.cancel()
 
-    def note_attempt(self, status: int | None, error_code: str | None = None) -> None:
-        """Adds the attempt that has just ended to the call's record."""
-        call, target = self.call, self.call.target
-        if target is None:
+    def heard(self, *, is_answer: bool) -> float:
+        """Notes the attempt's first byte. Returns the moment.
+
+        Args:
+            is_answer: Whether it is an answer, and not a refusal: then it is timed, and ends the race.
+        """
+        now_s = perf_counter()
+        self.is_heard = True
+        vitals = self.vitals
+        if vitals is not None:
+            taken_ms = vitals.heard(self, now_s)
+            if is_answer:
+                self.taken_ms = taken_ms
+                (vitals.stream if self.call.is_stream else vitals.plain).add(taken_ms, now_s)
+                if self.second is not None or self.hedge_timer is not None:
+                    self._drop_second()
+        return now_s
+
+    def note_attempt(self, status: int | None, error_code: str | None, ending: Ending) -> None:
+        """Ends the attempt under way: on the call's record, and in its deployment's vitals."""
+        call, vitals, target = self.call, self.vitals, self.call.target
+        if vitals is None or target is None:
             return
-        duration = record.since_ms(call) - self.attempt_ms
-        call.attempts += (
-            Attempt(target.deployment, target.provider, status, error_code, self.attempt_ms, duration),
-        )
+        now_s = perf_counter()
+        self.vitals = None
+        if ending == "ok":
+            vitals.succeeded(self, self.begun_s, now_s, self.taken_ms)
+        elif ending == "failed":
+            vitals.failed(self, self.begun_s, now_s)
+        elif ending == "unknown":
+            vitals.unknown(self, self.begun_s, now_s)
+        attempt = attempt_of(call, target, self.begun_s, now_s, (status, error_code, self.reason))
+        call.attempts = (*call.attempts, attempt) if call.attempts else (attempt,)
 
     def failed(self, error: NetworkError) -> None:
-        """Goes on to another deployment where that is safe, else ends the call with an error."""
-        target = self.call.target
-        assert target is not None
+        """Goes on after an error on the way out."""
+        assert self.call.target is not None
         self.exchange = None
-        answer = api_error(error, target)
-        is_unsent = isinstance(error, ConnectError) or (
-            isinstance(error, DeadlineError) and error.phase == "connect"
-        )
-        if is_unsent and self._try_again(target, answer.code):
-            return
-        self.note_attempt(None, answer.code)
-        self.give_up(answer)
+        self.fail(fault_of(error, self.call.target))
+
+    def fail(self, fault: Fault) -> None:
+        """Goes on to what may be tried next, else ends the call with the fault's error."""
+        step = self.next_step(fault)
+        if step is not None:
+            self.go(step)
+        elif self.second is not None:
+            self._promote()
+        elif not self._wait_for_engine(fault):
+            if self.trail is not None:
+                fault = self.trail.verdict(fault)
+            self.give_up(fault.error, message=fault.message)
+
+    def next_step(self, fault: Fault) -> Step | None:
+        """Ends the attempt under way in a fault. Returns what is tried next; not while a second one runs."""
+        target, vitals = self.call.target, self.vitals
+        assert target is not None
+        now_s = perf_counter()
+        if vitals is not None and fault.blame == "limited":
+            vitals.limited(self, self.begun_s, now_s, fault.error.retry_after_s)
+        self.note_attempt(fault.status, fault.error.code[:64], fault.blame)
+        if self.second is not None:
+            return None
+        return self._trail().after(fault, target, now_s)
+
+    def go(self, step: Step) -> None:
+        """Tries again, now or after a wait."""
+        self.renew()
+        self.exchange = None
+        if step.wait_s:
+            self.timer = self.call.state.loop.call_later(
+                step.wait_s, self._send_or_give_up, step.target, step.reason
+            )
+        else:
+            self._send_or_give_up(step.target, step.reason)
 
     def give_up(self, error: ApiError, *, message: str | None = None) -> None:
         """Ends the call with an error as its whole answer."""
         self.release()
         record.refuse(self.call, error, outcome="failed", message=message)
 
-    def _try_again(self, target: Target, code: str) -> bool:
-        call = self.call
-        assert call.route is not None
-        self.tried = self.tried or set()
-        self.tried.add(target.deployment)
-        other = call.route.next_after(self.tried)
-        if other is not None:
-            self.note_attempt(None, code)
-            return self._send_or_give_up(other)
-        waited_s = perf_counter() - call.request.started_s
-        if not target.is_engine or waited_s >= call.state.settings.deadlines.engine_start_s:
+    def _trail(self) -> Trail:
+        """Returns what was tried, made at the first trouble."""
+        if self.trail is None:
+            assert self.call.route is not None
+            self.trail = Trail(self.call, self.call.route)
+        return self.trail
+
+    def _start_in_trouble(self, route: Route, now_s: float) -> Step:
+        """Returns where a call goes whose deployments are all broken, held by a 429, or full."""
+        group = route.group(self.call.arm)
+        if not group.mains:
+            raise UnavailableError(
+                f"The model {route.name!r} has no deployment in service.",
+                hint="Give one of its deployments a weight above 0.",
+            )
+        kind: ErrorKind = "rate_limit" if group.held_s(now_s) else "outage"
+        step = self._trail().fallback(kind, now_s) if route.fallbacks else None
+        if step is not None:
+            return step
+        target = group.least_bad(now_s)
+        if target is None:
+            raise UnavailableError(
+                f"The deployments of {route.name!r} have as many calls under way as they may.",
+                hint="Try again in a moment.",
+                code="at_capacity",
+                retry_after_s=1,
+            )
+        return Step(target, "first")
+
+    def _wait_for_engine(self, fault: Fault) -> bool:
+        """Tries an engine that does not listen yet again in a moment, for as long as it may take to start."""
+        call, target = self.call, self.call.target
+        if target is None or not target.is_engine or not fault.is_unsent:
             return False
-        self.timer = call.state.loop.call_later(ENGINE_POLL_S, self._send_or_give_up, target)
+        waited_s = perf_counter() - call.request.started_s
+        if waited_s >= call.state.settings.deadlines.engine_start_s:
+            return False
+        call.attempts = call.attempts[:-1]  # all its polls are one attempt
+        self.renew()
+        self.timer = call.state.loop.call_later(ENGINE_POLL_S, self._send_or_give_up, target, self.reason)
         return True
 
-    def _send_or_give_up(self, target: Target) -> bool:
+    def _send_or_give_up(self, target: Target, reason: AttemptReason) -> None:
         self.timer = None
+        self._guarded(lambda: self._send(target, reason))
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        """Does what the event loop asks for; a fault of ours ends the call and not the worker."""
         try:
-            self._send(target)
+            act()
         except ApiError as error:
             self.give_up(error)
         except Exception as error:  # noqa: BLE001 - the border of the process: called by the event loop
             self.give_up(InternalError(f"The gateway met a fault of its own ({type(error).__name__})."))
-        return True
 
-    def _send(self, target: Target) -> None:
+    def _send(self, target: Target, reason: AttemptReason) -> None:
         call = self.call
         call.target = target
         call.provider, call.deployment, call.price = target.provider, target.deployment, target.price
         exchange = Exchange(prepare(call, target), self, call.state.deadlines)
-        now_ms = record.since_ms(call)
-        self.attempt_ms = now_ms
+        now_s = perf_counter()
         if not call.queue_ms:
-            call.queue_ms = now_ms
+            call.queue_ms = (now_s - call.request.started_s) * 1000
+        self.reason = reason
+        self.begun_s = now_s
+        self.is_heard = False
+        vitals = self.vitals = target.vitals
+        vitals.begin(self, now_s)
+        self.exchange = exchange
         try:
             target.origin.send(exchange)
         except PoolFullError as error:
-            raise UnavailableError(
-                f"Too many calls already wait for {target.provider!r}.", hint="Try again.", retry_after_s=1
-            ) from error
-        self.exchange = exchange
+            call.state.loop.call_soon(self._not_sent, exchange, error)
+
+    def _not_sent(self, exchange: Exchange, error: PoolFullError) -> None:
+        if self.exchange is exchange:
+            self.failed(error)
+
+    # -- the second attempt -------------------------------------------------------------------------
+
+    def _hedge(self) -> None:
+        """Begins a second attempt, because the first has given no byte for as long as it may."""
+        self.hedge_timer = None
+        target, call = self.call.target, self.call
+        if self.vitals is None or self.is_heard or self.second is not None or target is None:
+            return
+        other = self._trail().beside(target, perf_counter())
+        if other is not None:
+            call.state.book.hedges_total += 1
+            self._send_beside(other, "hedge", is_rescue=False)
+
+    def _send_beside(self, target: Target, reason: AttemptReason, *, is_rescue: bool) -> None:
+        second = Second(self, target, reason, is_rescue=is_rescue)
+        self.second = second
+        try:
+            second.send(prepare(self.call, target))
+        except (ApiError, PoolFullError):
+            self.second = None
+            second.give_up(None, "not_sent", "unknown")
+
+    def _drop_second(self) -> None:
+        if self.hedge_timer is not None:
+            self.hedge_timer.cancel()
+            self.hedge_timer = None
+        second, self.second = self.second, None
+        if second is not None:
+            second.give_up(None, "overtaken", "unknown")
+
+    def _promote(self) -> None:
+        """Makes the second attempt the one under way, because the first has failed."""
+        second = self.second
+        assert second is not None
+        self.renew()
+        self._take_over(second)
+        if second.head is not None:
+            self.on_head(second.head)
+
+    def _take_over(self, second: Second) -> None:
+        call, target = self.call, second.target
+        self.second = None
+        call.target = target
+        call.provider, call.deployment, call.price = target.provider, target.deployment, target.price
+        self.exchange, self.reason, self.begun_s = second.exchange, second.reason, second.begun_s
+        self.is_heard = False
+        self.vitals = target.vitals
+        target.vitals.handed_over(second, self)
+        if self.exchange is not None:
+            self.exchange.receiver = self
+
+    def _was_silent(self) -> bool:
+        """Says whether the attempt under way has waited for longer than its deployment usually takes."""
+        vitals, trail, route = self.vitals, self.trail, self.call.route
+        if vitals is None or self.is_heard or route is None:
+            return False
+        route = route if trail is None else trail.route
+        patience_s = route.whole.patience_s(route.routing, is_stream=self.call.is_stream, is_suspect=True)
+        return perf_counter() - self.begun_s > max(IMPATIENCE_S, patience_s)
 
 
-def api_error(error: NetworkError, target: Target) -> ApiError:
-    """Returns what a client is told of an error on the way out; addresses stay in the log."""
-    provider = target.provider
-    if isinstance(error, DeadlineError):
-        if error.phase == "wait":
-            return UnavailableError(
-                f"No connection to {provider!r} came free in time.", hint="Try again.", retry_after_s=1
-            )
-        return UpstreamTimeoutError(
-            f"The provider {provider!r} did not answer in time.", hint="Try again, or ask for fewer tokens."
-        )
-    if isinstance(error, ConnectError):
-        if target.is_engine:
-            return UnavailableError(
-                f"The engine of {target.deployment!r} is not ready.",
-                hint="It is starting or has stopped; the console's list of models says which.",
-                code="engine_not_ready",
-                retry_after_s=2,
-            )
-        return UpstreamError(
-            f"The provider {provider!r} could not be reached.",
-            hint="Ask the operator to check its base_url and the network.",
-            code="upstream_unreachable",
-        )
-    if isinstance(error, BadResponseError):
-        return bad_answer(target)
-    what = "in the middle of its answer" if isinstance(error, TruncatedError) else "before it answered"
-    return UpstreamError(
-        f"The provider {provider!r} closed the connection {what}.", hint="Try again.", code="upstream_reset"
-    )
-
-
-def bad_answer(target: Target) -> ApiError:
-    """Returns the error for an answer that is none."""
-    return UpstreamError(
-        f"The provider {target.provider!r} answered with something that is not an answer.",
-        hint="Ask the operator to check that its base_url leads to an OpenAI-compatible server.",
-        code="upstream_bad_answer",
+def attempt_of(
+    call: Call,
+    target: Target,
+    begun_s: float,
+    now_s: float,
+    how: tuple[int | None, str | None, AttemptReason],
+) -> Attempt:
+    """Returns an attempt as it stands on record; `how` is its status, its error's code and its reason."""
+    status, error_code, reason = how
+    started_ms = (begun_s - call.request.started_s) * 1000
+    return Attempt(
+        target.deployment, target.provider, status, error_code, started_ms, (now_s - begun_s) * 1000, reason
     )

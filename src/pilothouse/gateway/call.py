@@ -4,6 +4,8 @@ Refuses to know how any field comes to be: each is set by the step that is named
 class until then (structs cannot, once compiled). Invariant: a call ends once, in `record.end`.
 """
 
+from collections.abc import Callable
+
 from pilothouse.contracts.events import (
     Attempt,
     CacheHit,
@@ -19,6 +21,7 @@ from pilothouse.gateway.dialects.client import ClientDialect as Speaker
 from pilothouse.gateway.directory import Route, Target
 from pilothouse.gateway.figures import UNKNOWN
 from pilothouse.gateway.ids import new_call_id, new_span_id, parse_traceparent, usable_request_id
+from pilothouse.gateway.mirror_end import MirrorEnd
 from pilothouse.gateway.request import Request
 from pilothouse.gateway.state import GatewayState
 from pilothouse.gateway.wire import CallRequest
@@ -59,6 +62,8 @@ class Call:
     arm: str | None = None
     shadow_of: str | None = None
     """The call that this one mirrors."""
+    affinity: int = 0
+    """What its deployment is chosen by where the route wants that: the same number, the same deployment."""
     # admit
     priority: Priority = "normal"
     # cache
@@ -82,15 +87,24 @@ class Call:
     first_token_ms: float | None = None
     last_token_ms: float | None = None
     response_bytes: int = 0
+    # pipeline
+    next_step: int = 0
+    is_held: bool = False
+    """A step waits, for room or for an answer of its own; then it calls `go_on`, or ends the call."""
+    go_on: Callable[["Call"], None]
     # record
     is_ended: bool = False
 
     def __init__(
-        self, state: GatewayState, client: ClientConnection, request: Request, operation: Operation
+        self,
+        state: GatewayState,
+        client: ClientConnection | MirrorEnd,
+        request: Request,
+        operation: Operation,
     ) -> None:
         headers = request.headers
         self.state = state
-        self.client = client
+        self.client: ClientConnection | MirrorEnd = client
         self.request = request
         self.operation: Operation = operation
         self.call_id = new_call_id(request.at_ns)

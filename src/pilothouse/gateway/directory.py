@@ -5,11 +5,7 @@ a revoked key or a removed model is gone with the old object.
 """
 
 import hmac
-from bisect import bisect_right
 from collections.abc import Callable, Mapping
-from itertools import accumulate
-from random import random
-from typing import TYPE_CHECKING
 
 from pilothouse.contracts.errors import SnapshotError
 from pilothouse.contracts.snapshot import (
@@ -25,50 +21,59 @@ from pilothouse.contracts.snapshot import (
 from pilothouse.gateway.dialects import openai
 from pilothouse.gateway.dialects.catalogue import UPSTREAM
 from pilothouse.gateway.edits import name_as_json
+from pilothouse.gateway.routing.book import Book
+from pilothouse.gateway.routing.budget import Budget
+from pilothouse.gateway.routing.checks import engine_check
+from pilothouse.gateway.routing.group import Group
+from pilothouse.gateway.routing.seat import Seat
+from pilothouse.gateway.routing.vitals import Vitals
 from pilothouse.network.address import Address, parse_base_url
 from pilothouse.network.pool import Origin
 
-if TYPE_CHECKING:
-    from pilothouse.contracts.events import Operation
-
 MOST_CACHED_TOKENS = 10_000
 MOST_WILDCARD_ROUTES = 1_000
+AFFINITIES = frozenset(("prefix_affinity", "sticky"))
 
 Origins = Callable[[Address], Origin]
 
 
-class Target:
+class Target(Seat):
     """One deployment as the call step needs it."""
 
     __slots__ = (
-        "deployment",
+        "check",
         "dialect",
         "drops",
         "heads",
         "is_engine",
         "model_json",
         "origin",
-        "price",
         "provider",
         "responses",
         "upstream_model",
     )
 
     def __init__(
-        self, deployment: Deployment, provider: Provider, secret: str | None, origins: Origins
+        self,
+        deployment: Deployment,
+        provider: Provider,
+        secret: str | None,
+        origins: Origins,
+        vitals: Vitals,
     ) -> None:
+        super().__init__(deployment, vitals)
         try:
             address, base_path = parse_base_url(provider.base_url, verify_tls=provider.verify_tls)
         except ValueError as error:
             raise SnapshotError(f"provider {provider.name}: {error}") from error
-        self.deployment = deployment.id
         self.provider = provider.name
         self.upstream_model = deployment.upstream_model
         self.model_json = name_as_json(deployment.upstream_model)
-        self.price = deployment.price
         self.drops = provider.drops
         self.is_engine = deployment.engine is not None or address.socket_path is not None
         self.origin = origins(address)
+        self.check = engine_check(address.authority) if deployment.engine is not None else None
+        """The request that asks an engine of ours how it is."""
         self.dialect = UPSTREAM[provider.dialect]
         """What translates; `None` where chats are spoken."""
         self.responses = provider.responses
@@ -79,22 +84,31 @@ class Target:
 
 
 class Route:
-    """A public model and its deployments."""
+    """A public model, its deployments, and how calls are steered among them."""
 
     __slots__ = (
-        "_bounds",
-        "_total",
+        "arms",
+        "budget",
         "created_s",
+        "experiment",
+        "fallbacks",
         "is_listed",
+        "is_watched",
         "kind",
         "model_json",
         "name",
         "policy",
+        "routing",
+        "shadows",
         "targets",
+        "wants_key",
+        "whole",
     )
 
-    def __init__(self, model: ModelRoute, targets: tuple[Target, ...], *, is_listed: bool) -> None:
-        weights = [max(0, deployment.weight) for deployment in model.deployments]
+    def __init__(
+        self, model: ModelRoute, targets: tuple[Target, ...], budget: Budget, *, is_listed: bool
+    ) -> None:
+        routing = model.routing
         self.name = model.name
         self.kind: ModelKind | None = model.kind if is_listed else None
         self.model_json = name_as_json(model.name)
@@ -102,33 +116,51 @@ class Route:
         self.created_s = model.created_s
         self.is_listed = is_listed
         self.targets = targets
-        self._bounds = list(accumulate(weights))
-        self._total = self._bounds[-1] if self._bounds else 0
+        self.routing = routing
+        self.budget = budget
+        self.fallbacks = routing.fallbacks
+        self.shadows = routing.shadows
+        self.experiment = routing.experiment
+        self.wants_key = routing.strategy in AFFINITIES
+        self.is_watched = len(targets) > 1 or "outage" in routing.fallbacks
+        """Whether there is anywhere to go when a deployment falls silent."""
+        self.whole: Group[Target] = Group(targets, routing)
+        self.arms: dict[str, Group[Target]] = {}
+        if routing.experiment is not None:
+            for arm in routing.experiment.arms:
+                mine = [target for target in targets if target.arm == arm.name]
+                self.arms[arm.name] = Group(mine, routing)
 
-    def choose(self) -> Target | None:
-        """Returns a deployment by weight, or `None` when none has any."""
-        if self._total <= 0:
-            return None
-        if len(self.targets) == 1:
-            return self.targets[0]
-        return self.targets[bisect_right(self._bounds, random() * self._total)]  # noqa: S311 - load spreading
-
-    def next_after(self, tried: set[str]) -> Target | None:
-        """Returns the first deployment with weight that was not tried; when there is none, a fallback."""
-        before = 0
-        for target, bound in zip(self.targets, self._bounds, strict=True):
-            if bound > before and target.deployment not in tried:
-                return target
-            before = bound
-        return next((target for target in self.targets if target.deployment not in tried), None)
+    def group(self, arm: str | None) -> Group[Target]:
+        """Returns the deployments that a call of this arm may go to; without an arm all."""
+        return self.whole if arm is None else self.arms.get(arm, self.whole)
 
 
 class Directory:
     """All that one snapshot says, ready for look-ups."""
 
     def __init__(
-        self, snapshot: Snapshot, *, pepper: bytes, secrets: Mapping[str, str], origins: Origins
+        self,
+        snapshot: Snapshot,
+        *,
+        pepper: bytes,
+        secrets: Mapping[str, str],
+        origins: Origins,
+        book: Book | None = None,
     ) -> None:
+        """Makes a snapshot ready.
+
+        Args:
+            snapshot: What is in force.
+            pepper: What keys are hashed with.
+            secrets: Providers' API keys by the names that the snapshot uses.
+            origins: Gives the connections to an address.
+            book: The worker's memory of its deployments; without it everything starts anew.
+
+        Raises:
+            SnapshotError: It cannot be obeyed.
+        """
+        self._book = Book() if book is None else book
         self.revision = snapshot.revision
         self._pepper = pepper
         self._secrets = secrets
@@ -141,6 +173,9 @@ class Directory:
         self._prices: Mapping[str, Price] = snapshot.prices
         self._default_policy: RecordPolicy = snapshot.default_record
         self.routes = {model.name: self._route(model, is_listed=True) for model in snapshot.models}
+        self._book.keep(
+            {target.deployment for route in self.routes.values() for target in route.targets}, self.routes
+        )
 
     def key(self, token: bytes) -> KeyRecord | None:
         """Returns the record of an API key or session by its text, or `None` when it is not known.
@@ -170,17 +205,21 @@ class Directory:
         model = ModelRoute(name=name, kind="chat", deployments=(deployment,), record=self._default_policy)
         route = self._route(model, is_listed=False)
         if len(self._wildcard_routes) >= MOST_WILDCARD_ROUTES:
-            self._wildcard_routes.pop(next(iter(self._wildcard_routes)))
+            oldest = next(iter(self._wildcard_routes))
+            del self._wildcard_routes[oldest]
+            self._book.forget(oldest, oldest)
         self._wildcard_routes[name] = route
         return route
 
     def _route(self, model: ModelRoute, *, is_listed: bool) -> Route:
-        targets = tuple(self._target(deployment) for deployment in model.deployments)
-        return Route(model, targets, is_listed=is_listed)
+        targets = tuple(self._target(deployment, model) for deployment in model.deployments)
+        budget = self._book.budget(model.name, model.routing)
+        return Route(model, targets, budget, is_listed=is_listed)
 
-    def _target(self, deployment: Deployment) -> Target:
+    def _target(self, deployment: Deployment, model: ModelRoute) -> Target:
         provider = self._providers.get(deployment.provider)
         if provider is None:
             raise SnapshotError(f"deployment {deployment.id} names no known provider: {deployment.provider}")
         secret = self._secrets.get(provider.secret) if provider.secret is not None else None
-        return Target(deployment, provider, secret, self._origins)
+        vitals = self._book.vitals(deployment, model.routing)
+        return Target(deployment, provider, secret, self._origins, vitals)

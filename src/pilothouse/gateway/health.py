@@ -13,6 +13,7 @@ from pilothouse.contracts.status import GatewayStatus
 from pilothouse.gateway.certificate import Certificate
 from pilothouse.gateway.follow import Follower
 from pilothouse.gateway.state import GatewayState
+from pilothouse.gateway.watch import deployments
 from pilothouse.telemetry.journal import Journal
 
 
@@ -93,6 +94,13 @@ class Health:
             snapshot_refusals_total=self._follower.refusals_total,
             resident_bytes=_resident_bytes(),
             upstreams=state.pool.status(),
+            deployments=deployments(state),
+            retries_total=state.book.retries_total,
+            fallbacks_total=state.book.fallbacks_total,
+            hedges_total=state.book.hedges_total,
+            rescues_total=state.book.rescues_total,
+            shadows_total=state.shadows_total,
+            shadows_dropped_total=state.shadows_dropped_total,
         )
 
 

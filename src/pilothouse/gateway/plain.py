@@ -8,14 +8,19 @@ import msgspec
 from pilothouse.contracts.errors import JournalError
 from pilothouse.gateway import edits, record, translate, wire
 from pilothouse.gateway.answers import OK, whole
-from pilothouse.gateway.attempts import Answering, bad_answer
+from pilothouse.gateway.attempts import Answering
 from pilothouse.gateway.call import Call
 from pilothouse.gateway.content import embedding_summary
-from pilothouse.gateway.figures import confidence_of, tokens_of
+from pilothouse.gateway.figures import UNKNOWN, confidence_of, tokens_of
+from pilothouse.gateway.filtered import CONTENT_FILTER, filtered, is_empty
+from pilothouse.gateway.network_faults import bad_answer
+from pilothouse.gateway.routing.faults import Fault, refusal
 from pilothouse.network.errors import BadResponseError, NetworkError
 from pilothouse.network.exchange import ResponseHead
 
 NULL_BYTES = len(b"null")
+SAID_BYTES = 4_096
+"""How much of a refusal is read for what it means."""
 
 
 class PlainAnswer(Answering):
@@ -31,15 +36,16 @@ class PlainAnswer(Answering):
     def on_head(self, head: ResponseHead) -> None:
         """Keeps the head."""
         self.head = head
-        self.call.first_token_ms = record.since_ms(self.call)
+        now_s = self.heard(is_answer=head.status == OK)
+        self.call.first_token_ms = (now_s - self.call.request.started_s) * 1000
 
     def on_body(self, data: bytes) -> None:
         """Keeps a piece of the body, up to the limit."""
         self.parts.append(data)
         self.size += len(data)
         if self.size > self.call.state.max_answer_bytes:
-            self.release()
-            self.failed(BadResponseError("the answer is over the limit"))
+            assert self.call.target is not None
+            self.fail(Fault(bad_answer(self.call.target), kind=None, blame="unknown", is_retryable=False))
 
     def on_end(self, error: NetworkError | None) -> None:
         """Answers."""
@@ -57,11 +63,22 @@ class PlainAnswer(Answering):
         try:
             answer = self._read(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            self.note_attempt(head.status, "upstream_bad_answer")
             assert self.call.target is not None
-            self.give_up(bad_answer(self.call.target))
+            self.fail(Fault(bad_answer(self.call.target), status=head.status))
+            return
+        if CONTENT_FILTER in self.call.finish_reasons and self._goes_elsewhere(body):
             return
         self._answer(*answer)
+
+    def renew(self) -> None:
+        """Forgets what came of an attempt that failed."""
+        call = self.call
+        self.head = None
+        self.parts = []
+        self.size = 0
+        call.tokens = UNKNOWN
+        call.finish_reasons = ()
+        call.confidence = call.first_token_ms = call.model_answered = None
 
     def _read(self, body: bytes) -> tuple[bytes, bytes]:
         """Takes the figures out of a body. Returns it as the client and as the record is to have it."""
@@ -94,7 +111,7 @@ class PlainAnswer(Answering):
 
     def _answer(self, body: bytes, kept: bytes) -> None:
         call = self.call
-        self.note_attempt(OK)
+        self.note_attempt(OK, None, "ok")
         call.response_bytes = len(body)
         try:
             record.end(call, status=OK, outcome="completed", response=kept)
@@ -108,6 +125,16 @@ class PlainAnswer(Answering):
         call, target = self.call, self.call.target
         assert target is not None
         error = translate.refusal_of(call, target, head, body)
-        self.note_attempt(head.status, error.code[:64])
         call.first_token_ms = None
-        self.give_up(error, message=f"the provider answered {head.status}")
+        self.fail(refusal(head.status, error, body[:SAID_BYTES].decode(errors="replace")))
+
+    def _goes_elsewhere(self, body: bytes) -> bool:
+        """Goes on to a fallback if a filter left nothing of the answer. Returns whether there is one."""
+        call = self.call
+        assert call.route is not None
+        if CONTENT_FILTER not in call.route.fallbacks or not is_empty(translate.chat_of(call, body)):
+            return False
+        step = self.next_step(filtered())
+        if step is not None:
+            self.go(step)
+        return step is not None

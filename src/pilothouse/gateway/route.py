@@ -8,7 +8,10 @@ from random import random
 
 from pilothouse.contracts.errors import InvalidRequestError, NotFoundError, PermissionDeniedError
 from pilothouse.contracts.snapshot import ConfidenceRecording, KeyRecord, RecordPolicy
+from pilothouse.contracts.traffic import ExperimentUnit
+from pilothouse.gateway.affinity import affinity_of
 from pilothouse.gateway.call import Call
+from pilothouse.gateway.routing.arms import arm_of
 
 _STRICTNESS: tuple[ConfidenceRecording, ...] = ("off", "sampled", "on")
 
@@ -40,6 +43,11 @@ def route(call: Call) -> None:
     options = call.asked.stream_options
     call.wants_usage = call.is_stream and not (options is not None and options.include_usage)
     call.wants_confidence = _wants_confidence(call)
+    if found.experiment is not None:
+        call.experiment = found.experiment.name
+        call.arm = arm_of(found.experiment, _unit(call, found.experiment.unit))
+    if found.wants_key:
+        call.affinity = affinity_of(call, found.routing.strategy)
 
 
 def require_allowed(key: KeyRecord | None, model: str) -> None:
@@ -64,6 +72,17 @@ def stricter(one: RecordPolicy, other: RecordPolicy) -> RecordPolicy:
         confidence=min(one.confidence, other.confidence, key=_STRICTNESS.index),
         max_body_bytes=min(one.max_body_bytes, other.max_body_bytes),
     )
+
+
+def _unit(call: Call, unit: ExperimentUnit) -> str:
+    """Returns what an experiment's arm is drawn for; where a call lacks it, the next narrower thing."""
+    if unit == "conversation" and call.conversation_id is not None:
+        return call.conversation_id
+    if unit == "key":
+        return call.key_id or call.call_id
+    if unit == "subject":
+        return call.subject or call.call_id
+    return call.call_id
 
 
 def _wants_confidence(call: Call) -> bool:

@@ -12,6 +12,7 @@ from pilothouse.contracts.events import Content, Event
 from pilothouse.contracts.home import Home
 from pilothouse.gateway.answers import Clock
 from pilothouse.gateway.directory import Directory
+from pilothouse.gateway.routing.book import Book
 from pilothouse.gateway.settings import GatewayProcess
 from pilothouse.network.pool import Pool
 
@@ -52,6 +53,11 @@ class GatewayState:
         self.deadlines = process.settings.exchange_deadlines()
         self.max_answer_bytes = process.settings.limits.answer_bytes
         self.max_event_bytes = process.settings.limits.event_bytes
+        self.book = Book()
+        """What is known of each deployment; it outlives directories."""
+        self.shadows = 0
+        self.shadows_total = 0
+        self.shadows_dropped_total = 0
         self.in_flight = 0
         self.streams = 0
         self.requests_total = 0

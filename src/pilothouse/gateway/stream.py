@@ -1,9 +1,12 @@
 """Answers a call whose answer is a stream of events.
 
 Whole events are passed on as they come, several together when they came together. The head leaves with the
-first of them, after the start is on record; `[DONE]` leaves after the end is. Refuses to know how a batch is
+first token, after the start is on record: until then another deployment may still answer. `[DONE]` leaves
+after the end is on record. Refuses to know how a batch is
 edited. Invariant: a stream that was cut ends in an error event, never in `[DONE]`.
 """
+
+from time import perf_counter
 
 import msgspec
 
@@ -11,20 +14,26 @@ from pilothouse.contracts.errors import ApiError, JournalError
 from pilothouse.contracts.events import Outcome
 from pilothouse.gateway import record, translate, wire
 from pilothouse.gateway.answers import OK, STATUS_LINES
-from pilothouse.gateway.attempts import Answering, api_error, bad_answer
 from pilothouse.gateway.batch import BatchEdits, has_token, split_done, split_error
 from pilothouse.gateway.call import Call
 from pilothouse.gateway.dialects import openai
 from pilothouse.gateway.dialects.client import ClientStream
 from pilothouse.gateway.dialects.upstream import UpstreamStream
 from pilothouse.gateway.figures import confidence_of, tokens_of
+from pilothouse.gateway.filtered import CONTENT_FILTER, filtered, has_end, has_filtered
 from pilothouse.gateway.fold import Fold
+from pilothouse.gateway.network_faults import api_error, bad_answer
 from pilothouse.gateway.plain import PlainAnswer
+from pilothouse.gateway.routing.faults import Blame, Fault, spoken_kind
 from pilothouse.gateway.sse import DONE, EventBuffer, payloads_of
 from pilothouse.network.errors import BadResponseError, NetworkError, TruncatedError
 from pilothouse.network.exchange import ResponseHead
 
 EVENT_STREAM = b"text/event-stream"
+HELD_BYTES = 16_384
+"""The most that is held back of a stream that has not given a token, in bytes."""
+HELD_S = 2.0
+"""How long it is held back while events without a token come, in seconds."""
 FOLD_BYTES = 65_536
 """How much of a stream is kept before it is folded, in bytes."""
 HEAD = STATUS_LINES[200] + (
@@ -32,8 +41,8 @@ HEAD = STATUS_LINES[200] + (
 )
 
 
-class StreamAnswer(Answering):
-    """Passes events on, folds them for the record, and ends the stream."""
+class StreamAnswer(PlainAnswer):
+    """Passes events on, folds them for the record, and ends the stream; answers plainly what is none."""
 
     edits: BatchEdits | None = None
     kept_bytes: int = 0
@@ -45,23 +54,28 @@ class StreamAnswer(Answering):
     def __init__(self, call: Call) -> None:
         super().__init__(call)
         self.buffer = EventBuffer()
+        self.held = b""
+        """Events that came before the first token."""
         self.kept: list[bytes] = []
 
     def on_head(self, head: ResponseHead) -> None:
-        """Hands an answer that is no stream to those who can read it."""
+        """Keeps the head of an answer that is no stream."""
         if head.status == OK and (head.get(b"content-type") or b"").startswith(EVENT_STREAM):
             self.reader, self.writer = translate.streams_of(self.call)
             return
         if head.status == OK:
             self.call.is_stream = False
-        plain = PlainAnswer(self.call)
-        plain.adopt(self)
-        plain.on_head(head)
+        super().on_head(head)
 
     def on_body(self, data: bytes) -> None:
         """Passes on the events that are whole."""
+        if self.head is not None:
+            super().on_body(data)
+            return
         if self.call.is_ended:
             return
+        if not self.is_heard:
+            self.heard(is_answer=True)
         batch = self.buffer.feed(data)
         if batch and self.reader is not None:
             batch = self.reader.feed(batch)
@@ -72,9 +86,22 @@ class StreamAnswer(Answering):
 
     def on_end(self, error: NetworkError | None) -> None:
         """Ends a stream that did not end itself with `[DONE]`."""
+        if self.head is not None:
+            super().on_end(error)
+            return
         self.exchange = None
         if not self.call.is_ended:
             self._upstream_ended(error)
+
+    def renew(self) -> None:
+        """Forgets what came of an attempt that failed."""
+        super().renew()
+        self.call.is_stream = True
+        self.buffer = EventBuffer()
+        self.held = b""
+        self.kept = []
+        self.kept_bytes = 0
+        self.edits = self.folded = self.reader = self.writer = None
 
     def cancelled(self, outcome: Outcome) -> None:
         """Records what had come when the client hung up."""
@@ -89,18 +116,18 @@ class StreamAnswer(Answering):
     def _take(self, batch: bytes) -> None:
         call = self.call
         batch, is_done = split_done(batch)
+        if self.held:
+            batch, self.held = self.held + batch, b""
         if batch:
             if b'"error"' in batch and (broken := split_error(batch)) is not None:
                 self._error_said(*broken)
                 return
-            if self.edits is None and not self._learn(batch):
-                return
-            self._keep(batch)
-            if not self.is_begun and not self._begin(is_whole=is_done):
+            has_first = call.first_token_ms is None and has_token(batch)
+            if not self._may_pass(batch, has_first=has_first, is_done=is_done):
                 return
             now_ms = record.since_ms(call)
             call.last_token_ms = now_ms
-            if call.first_token_ms is None and has_token(batch):
+            if has_first:
                 call.first_token_ms = now_ms
             if self.edits is not None:
                 batch = self.edits.apply(batch)
@@ -111,6 +138,30 @@ class StreamAnswer(Answering):
             self._finish(batch)
         elif batch:
             call.client.write(batch)
+
+    def _may_pass(self, batch: bytes, *, has_first: bool, is_done: bool) -> bool:
+        """Says whether a batch may leave now; the first that may begins the stream."""
+        if not (has_first or self.is_begun) and self._waits_for_token(batch, is_done=is_done):
+            return False
+        if self.edits is None and not self._learn(batch):
+            return False
+        self._keep(batch)
+        return self.is_begun or self._begin(is_whole=is_done)
+
+    def _waits_for_token(self, batch: bytes, *, is_done: bool) -> bool:
+        """Holds back events without a token, or goes elsewhere when a filter let none through."""
+        call = self.call
+        assert call.route is not None
+        if CONTENT_FILTER in call.route.fallbacks and has_filtered(batch):
+            step = self.next_step(filtered())
+            if step is not None:
+                self.go(step)
+                return True
+        held_s = perf_counter() - self.begun_s - self.taken_ms / 1000
+        if is_done or len(batch) > HELD_BYTES or held_s > HELD_S:
+            return False
+        self.held = batch
+        return True
 
     def _learn(self, batch: bytes) -> bool:
         """Reads the first event: who answers, and what must be edited. Returns whether it is a chunk."""
@@ -173,15 +224,33 @@ class StreamAnswer(Answering):
                 return
         assert call.target is not None
         error = openai.event_error(raw, provider=call.target.provider, secrets=call.state.secrets)
-        self._broken(error, message="the provider sent an error in its stream")
+        message = "the provider sent an error in its stream"
+        if self.is_begun:
+            self._broken(error, message=message)
+            return
+        kind = spoken_kind(None, error.message)
+        blame: Blame = "failed" if kind is None else "unknown"
+        is_ours = kind is not None
+        self.fail(
+            Fault(
+                error,
+                kind=kind or "outage",
+                blame=blame,
+                status=OK,
+                message=message,
+                is_retryable=not is_ours,
+            )
+        )
 
     def _upstream_ended(self, error: NetworkError | None) -> None:
         """Ends a stream whose upstream said nothing more, cleanly or not."""
         call = self.call
         assert call.target is not None
         if not self.is_begun:
-            self.release()
-            self.failed(error or BadResponseError("the stream was empty"))
+            if self.held and error is None and has_end(self.held):
+                self._take(DONE)
+            else:
+                self.failed(error or BadResponseError("the stream was empty"))
             return
         if error is None and not self.buffer.held_bytes:
             self._fold_kept()
@@ -195,12 +264,9 @@ class StreamAnswer(Answering):
         self._broken(answer)
 
     def _broken(self, error: ApiError, *, message: str | None = None) -> None:
-        """Ends a stream with an error: as its whole answer, or as its last event."""
+        """Ends a stream that has begun with an error as its last event."""
         self.release()
-        self.note_attempt(OK, error.code)
-        if not self.is_begun:
-            self.give_up(error, message=message)
-            return
+        self.note_attempt(OK, error.code, "failed")
         self._close_books()
         try:
             self._record("cut", error=error, message=message)
@@ -215,7 +281,7 @@ class StreamAnswer(Answering):
             self._upstream_ended(BadResponseError("the stream was empty"))
             return
         self.exchange = None
-        self.note_attempt(OK)
+        self.note_attempt(OK, None, "ok")
         self._close_books()
         try:
             self._record("completed")

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from pilothouse.contracts.snapshot import ModelRoute
 from pilothouse.gateway.batch import BatchEdits, has_token, split_done, split_error
 from pilothouse.gateway.directory import Route
+from pilothouse.gateway.routing.budget import Budget
 from pilothouse.gateway.sse import DONE, payloads_of
 
-PUBLIC = Route(ModelRoute(name="public", kind="chat", deployments=()), (), is_listed=True)
+PUBLIC = Route(ModelRoute(name="public", kind="chat", deployments=()), (), Budget(), is_listed=True)
 
 
 def _event(document: Any, spaces: str = "") -> bytes:

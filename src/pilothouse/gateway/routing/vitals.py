@@ -142,6 +142,12 @@ class Vitals:
         self._end(waiter)
         self.breaker.unknown(begun_s, now_s)
 
+    def handed_over(self, waiter: Waiter, heir: Waiter) -> None:
+        """Notes that another object now waits in the place of `waiter`."""
+        begun_s = self.waiting.pop(waiter, None)
+        if begun_s is not None:
+            self.waiting[heir] = begun_s
+
     # -- from outside ---------------------------------------------------------------------------------
 
     def silent(self, now_s: float) -> None:

@@ -71,13 +71,15 @@ def test_when_nothing_is_well_the_one_that_comes_back_first_is_tried(seat: Make)
     assert bad.deployment == "soon"
 
 
-def test_when_all_are_held_by_429s_nobody_is_tried(seat: Make) -> None:
+def test_when_all_are_held_by_429s_the_one_held_least_is_tried(seat: Make) -> None:
     seats = [seat("a"), seat("b")]
     for each, wait_s in zip(seats, (5, 3), strict=True):
         each.vitals.held_until_s, each.vitals.is_troubled = NOW_S + wait_s, True
     group = _group(seats)
     assert _chosen(group) is None
-    assert group.least_bad(NOW_S) is None
+    bad = group.least_bad(NOW_S)
+    assert bad is not None
+    assert bad.deployment == "b"
     assert group.held_s(NOW_S) == 3.0
 
 

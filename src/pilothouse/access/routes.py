@@ -7,6 +7,7 @@ cookie that no script can read.
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Self
 
+import msgspec
 from fastapi import APIRouter, Path, Request, Response, status
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,11 +22,10 @@ from pilothouse.access.authenticate import (
     require_from_own_page,
 )
 from pilothouse.access.keys import Caller, Key
-from pilothouse.access.limit_body import LimitRequest, LimitView
 from pilothouse.access.tokens import Token
 from pilothouse.contracts.errors import AuthenticationError
 from pilothouse.contracts.snapshot import ConfidenceRecording, ContentRecording, RecordPolicy, Role
-from pilothouse.contracts.traffic import NO_LIMITS, Priority
+from pilothouse.contracts.traffic import NO_LIMITS, Limits, Priority
 
 router = APIRouter(prefix="/api/v1")
 pages = APIRouter()
@@ -33,6 +33,9 @@ pages = APIRouter()
 MAX_GRACE_S = 90 * 24 * 3600
 MAX_KEY_CHARACTERS = 1024
 
+MOST = 1_000_000_000_000
+Count = Annotated[int, Field(ge=1, le=MOST)]
+Dollars = Annotated[float, Field(ge=0, le=MOST, allow_inf_nan=False)]
 KeyId = Annotated[str, Path(max_length=100)]
 
 
@@ -59,6 +62,24 @@ class RecordRequest(_Body):
         """Returns it as the snapshot carries it."""
         return RecordPolicy(
             content=self.content, confidence=self.confidence, max_body_bytes=self.max_body_bytes
+        )
+
+
+class LimitRequest(_Body):
+    """What a key may use; null is no limit. In a change, what is left out stays as it is."""
+
+    requests_per_minute: Count | None = Field(default=None, description="Calls in any 60 s.")
+    tokens_per_minute: Count | None = Field(
+        default=None, description="Input and output tokens together in any 60 s."
+    )
+    concurrency: Count | None = Field(default=None, description="Calls under way at once.")
+    budget_day_usd: Dollars | None = Field(default=None, description="US dollars a UTC day.")
+    budget_month_usd: Dollars | None = Field(default=None, description="US dollars a UTC calendar month.")
+
+    def over(self, limits: Limits) -> Limits:
+        """Returns `limits` with what was sent in place of what was."""
+        return msgspec.structs.replace(
+            limits, **{name: getattr(self, name) for name in self.model_fields_set}
         )
 
 
@@ -135,6 +156,22 @@ class RecordView:
     content: ContentRecording
     confidence: ConfidenceRecording
     max_body_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LimitView:
+    """What a key may use; null is no limit."""
+
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    concurrency: int | None
+    budget_day_usd: float | None
+    budget_month_usd: float | None
+
+    @classmethod
+    def of(cls, limits: Limits) -> Self:
+        """Returns limits as they are shown."""
+        return cls(**msgspec.structs.asdict(limits))
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,13 @@ class Call:
     conversation_id: str | None
     trace_id: str | None
     subject: str | None
+    dialect: str
+    cache: str | None
+    experiment: str | None
+    arm: str | None
+    shadow_of: str | None
+    priority: str
+    saved_usd: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +125,11 @@ class CallFilter:
     conversation_id: str | None = None
     team: str | None = None
     deployment: str | None = None
+    dialect: str | None = None
+    cache: str | None = None
+    experiment: str | None = None
+    arm: str | None = None
+    shadow_of: str | None = None
 
     def matches(self, call: Call) -> bool:
         """Says whether `call` is one of them, as the question to the record would."""
@@ -129,7 +141,10 @@ class CallFilter:
         return plain and (self.status_class is None or _class_of(call) == self.status_class)
 
 
-PLAIN_FILTERS = ("model", "outcome", "key_id", "conversation_id", "team", "deployment")
+PLAIN_FILTERS = (
+    "model", "outcome", "key_id", "conversation_id", "team", "deployment", "dialect", "cache", "experiment",
+    "arm", "shadow_of",
+)  # fmt: skip
 _FIELDS = tuple(field.name for field in fields(Call))
 _COLUMNS = ", ".join({"at_ms": "at_ns", "key_name": "NULL"}.get(name, name) for name in _FIELDS)
 
@@ -185,7 +200,7 @@ def get_call(
     return CallDetail(
         **{name: getattr(plain, name) for name in _FIELDS},
         parameters=msgspec.json.decode(parameters or b"{}"),
-        attempts=msgspec.json.decode(attempts or b"[]"),
+        attempts=[{"reason": "first"} | attempt for attempt in msgspec.json.decode(attempts or b"[]")],
         content=_content(parts, plain.call_id, keyring),
     )
 

@@ -5,7 +5,17 @@ Refuses to know the questions. Invariant: each call is in exactly one status cla
 
 from typing import Literal
 
-__all__ = ["CLIENT_ERROR", "MEASURED", "OK", "SERVER_ERROR", "STATUS_CLASSES", "UNPRICED", "StatusClass"]
+__all__ = [
+    "CLIENT_ERROR",
+    "MEASURED",
+    "OK",
+    "SERVED",
+    "SERVER_ERROR",
+    "STATUS_CLASSES",
+    "UNPRICED",
+    "UPSTREAM",
+    "StatusClass",
+]
 
 StatusClass = Literal["ok", "client_error", "server_error"]
 
@@ -19,7 +29,12 @@ STATUS_CLASSES: dict[StatusClass, str] = {
     "client_error": CLIENT_ERROR,
     "server_error": SERVER_ERROR,
 }
-MEASURED = "(outcome = 'completed' AND status < 400)"
-"""Calls whose times are latencies: refusals are quick and would flatter them."""
+SERVED = "shadow_of IS NULL"
+"""Calls that somebody made. A shadow is a copy of one, which nobody waits for: it is counted apart."""
+UPSTREAM = "cache IS NULL"
+"""Calls that went to a deployment. A cached answer is quick and free and would flatter latencies, and its
+tokens were made before."""
+MEASURED = f"(outcome = 'completed' AND status < 400 AND {UPSTREAM})"
+"""Calls whose times are latencies: refusals are quick and would flatter them, as cached answers would."""
 UNPRICED = f"(cost_usd IS NULL AND {OK})"
 """Calls that may have cost something, at a price that is not known."""

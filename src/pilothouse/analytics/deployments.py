@@ -1,12 +1,14 @@
 """What each deployment did lately: requests, errors, latencies, tokens, cost.
 
+Shadows are among its requests, since it worked on them; cached answers are not, since it did not.
+
 Refuses to know which deployments there are: one that had no call has no numbers. Invariant: a call counts
 for the deployment that answered it, or was the last to fail it.
 """
 
 from dataclasses import dataclass
 
-from pilothouse.analytics.classes import MEASURED, SERVER_ERROR, UNPRICED
+from pilothouse.analytics.classes import MEASURED, SERVER_ERROR, UNPRICED, UPSTREAM
 from pilothouse.store.analytics import Analytics
 
 __all__ = ["DeploymentNumbers", "deployment_numbers"]
@@ -16,7 +18,7 @@ QUESTION = f"""
         quantile_cont(first_token_ms, 0.95) FILTER ({MEASURED} AND is_stream),
         quantile_cont(duration_ms, 0.95) FILTER ({MEASURED}),
         coalesce(sum(output_tokens), 0), sum(cost_usd), count(*) FILTER ({UNPRICED})
-    FROM calls WHERE at_ns >= ? AND at_ns < ? AND deployment IS NOT NULL GROUP BY 1"""  # noqa: S608 - our own words
+    FROM calls WHERE at_ns >= ? AND at_ns < ? AND deployment IS NOT NULL AND {UPSTREAM} GROUP BY 1"""  # noqa: S608 - our own words
 
 
 @dataclass(frozen=True, slots=True)

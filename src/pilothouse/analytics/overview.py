@@ -1,5 +1,8 @@
 """The numbers an operator looks at first: rates, errors, latencies, tokens and cost, now and just before.
 
+Shadows are no calls of anybody's: they are in no rate, latency or cost but in `shadows`. Cached answers are
+calls, but not in latencies and tokens: they are in `cache`.
+
 Refuses to know engines and processes: their state is handed in. Invariant: every series has one value for
 each step of the window, and `None` where there was no call to measure.
 """
@@ -7,10 +10,10 @@ each step of the window, and `None` where there was no call to measure.
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pilothouse.analytics.classes import CLIENT_ERROR, MEASURED, SERVER_ERROR, UNPRICED
+from pilothouse.analytics.classes import CLIENT_ERROR, MEASURED, SERVED, SERVER_ERROR, UNPRICED, UPSTREAM
 from pilothouse.store.analytics import Analytics
 
-__all__ = ["Cost", "Level", "Overview", "Percentiles", "Rate", "State", "overview"]
+__all__ = ["Cached", "Cost", "Level", "Overview", "Percentiles", "Rate", "Shadows", "State", "overview"]
 
 Level = Literal["ok", "degraded", "down"]
 
@@ -22,17 +25,21 @@ MOST_MEASURED = 1_000_000
 
 COUNTS = f"""
     SELECT (at_ns - $start) // $step, count(*), count(*) FILTER ({SERVER_ERROR}),
-        count(*) FILTER ({CLIENT_ERROR}), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),
-        sum(cost_usd), count(*) FILTER ({UNPRICED})
-    FROM calls WHERE at_ns >= $start AND at_ns < $end GROUP BY 1"""  # noqa: S608 - our own words
+        count(*) FILTER ({CLIENT_ERROR}), coalesce(sum(input_tokens) FILTER ({UPSTREAM}), 0),
+        coalesce(sum(output_tokens) FILTER ({UPSTREAM}), 0), sum(cost_usd), count(*) FILTER ({UNPRICED}),
+        count(*) FILTER (NOT {UPSTREAM}), sum(saved_usd)
+    FROM calls WHERE at_ns >= $start AND at_ns < $end AND {SERVED} GROUP BY 1"""  # noqa: S608 - our own words
 WHOLE = f"""
     SELECT at_ns >= $middle, quantile_cont(first_token_ms, [0.5, 0.95, 0.99]) FILTER (is_stream),
         quantile_cont(duration_ms, [0.5, 0.95, 0.99])
-    FROM calls WHERE at_ns >= $start AND at_ns < $end AND {MEASURED}"""  # noqa: S608 - as above
+    FROM calls WHERE at_ns >= $start AND at_ns < $end AND {SERVED} AND {MEASURED}"""  # noqa: S608 - as above
 STEPS = f"""
     SELECT (at_ns - $middle) // $step, quantile_cont(first_token_ms, 0.95) FILTER (is_stream),
         quantile_cont(duration_ms, 0.95)
-    FROM calls WHERE at_ns >= $middle AND at_ns < $end AND {MEASURED}"""  # noqa: S608 - as above
+    FROM calls WHERE at_ns >= $middle AND at_ns < $end AND {SERVED} AND {MEASURED}"""  # noqa: S608 - as above
+SHADOWS = f"""
+    SELECT count(*), sum(cost_usd), count(*) FILTER ({UNPRICED})
+    FROM calls WHERE at_ns >= $middle AND at_ns < $end AND NOT {SERVED}"""  # noqa: S608 - as above
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,25 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class Cached:
+    """Calls answered from what was answered before."""
+
+    share: Rate
+    """Of all calls."""
+    saved_usd: float | None
+    """What they would have cost, where the price is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shadows:
+    """Copies of calls whose answers nobody saw; in no other number here."""
+
+    calls: int
+    cost_usd: float | None
+    """`None` when there were some and no price was known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """The golden numbers of one window."""
 
@@ -94,6 +120,8 @@ class Overview:
     input_tokens_per_second: Rate
     output_tokens_per_second: Rate
     cost_usd: Cost
+    cache: Cached
+    shadows: Shadows
 
 
 @dataclass(slots=True)
@@ -105,6 +133,8 @@ class _Counts:
     output_tokens: int = 0
     cost_usd: float | None = None
     unpriced: int = 0
+    cached: int = 0
+    saved_usd: float | None = None
 
     def add(self, other: "_Counts") -> None:
         self.calls += other.calls
@@ -115,6 +145,9 @@ class _Counts:
         if other.cost_usd is not None:
             self.cost_usd = (self.cost_usd or 0.0) + other.cost_usd
         self.unpriced += other.unpriced
+        self.cached += other.cached
+        if other.saved_usd is not None:
+            self.saved_usd = (self.saved_usd or 0.0) + other.saved_usd
 
     @property
     def cost(self) -> float | None:
@@ -128,6 +161,7 @@ class _Found:
     counts: dict[int, _Counts]
     whole: dict[bool, tuple[Any, ...]]
     steps: dict[int, tuple[Any, ...]]
+    shadows: Shadows
 
 
 def overview(
@@ -176,6 +210,8 @@ def overview(
         input_tokens_per_second=per_second("input_tokens"),
         output_tokens_per_second=per_second("output_tokens"),
         cost_usd=Cost(now.cost, before.cost, [step.cost for step in steps], now.unpriced),
+        cache=Cached(share("cached"), now.saved_usd),
+        shadows=found.shadows,
     )
 
 
@@ -190,7 +226,15 @@ def _ask(analytics: Analytics, *, now_ms: int, step_ms: int, points: int) -> _Fo
         bounds = {"middle": middle, "end": end}
         whole = reader.execute(WHOLE + ending, bounds | {"start": start}).fetchall()
         steps = reader.execute(STEPS + ending, bounds | {"step": step}).fetchall()
-    return _Found(counts, {bool(row[0]): row[1:] for row in whole}, {int(row[0]): row[1:] for row in steps})
+        copies = reader.execute(SHADOWS, bounds).fetchone()
+    calls, cost_usd, unpriced = copies or (0, None, 0)
+    shadows = Shadows(calls, 0.0 if cost_usd is None and not unpriced else cost_usd)
+    return _Found(
+        counts,
+        {bool(row[0]): row[1:] for row in whole},
+        {int(row[0]): row[1:] for row in steps},
+        shadows,
+    )
 
 
 def _share(counts: _Counts, name: str) -> float | None:

@@ -26,6 +26,7 @@ from pilothouse.analytics.calls import (
 )
 from pilothouse.analytics.classes import StatusClass
 from pilothouse.analytics.deployments import DeploymentNumbers, deployment_numbers
+from pilothouse.analytics.experiments import ExperimentNumbers, experiments
 from pilothouse.analytics.overview import Overview, State, overview
 from pilothouse.contracts.events import RequestCompleted
 from pilothouse.contracts.snapshot import ModelKind
@@ -106,6 +107,13 @@ class ModelView:
 
 
 @dataclass(frozen=True, slots=True)
+class ExperimentList:
+    """Experiments that had calls in the window, by model and name."""
+
+    data: list[ExperimentNumbers]
+
+
+@dataclass(frozen=True, slots=True)
 class ModelList:
     """Models, in the order of the configuration; then those called by `<provider>/<model>`."""
 
@@ -175,7 +183,7 @@ WindowSeconds = Annotated[int, Query(ge=1, le=31 * 86_400, description="How far 
 Name = Annotated[str | None, Query(max_length=MOST_NAME_CHARACTERS)]
 
 
-def filter_of(
+def filter_of(  # noqa: PLR0913 - a parameter of the query each
     *,
     model: Name = None,
     outcome: Name = None,
@@ -184,9 +192,27 @@ def filter_of(
     conversation_id: Name = None,
     team: Name = None,
     deployment: Name = None,
+    dialect: Name = None,
+    cache: Name = None,
+    experiment: Name = None,
+    arm: Name = None,
+    shadow_of: Name = None,
 ) -> CallFilter:
     """Returns the filter that the query asks for."""
-    return CallFilter(model, outcome, status_class, key_id, conversation_id, team, deployment)
+    return CallFilter(
+        model=model,
+        outcome=outcome,
+        status_class=status_class,
+        key_id=key_id,
+        conversation_id=conversation_id,
+        team=team,
+        deployment=deployment,
+        dialect=dialect,
+        cache=cache,
+        experiment=experiment,
+        arm=arm,
+        shadow_of=shadow_of,
+    )
 
 
 FilterHere = Annotated[CallFilter, Depends(filter_of)]
@@ -215,6 +241,12 @@ def show_models(record: RecordHere, now: Now, window_s: WindowSeconds = 900) -> 
     """Every model with its deployments: how they are, and what they did in the window."""
     numbers = deployment_numbers(record.analytics, now_ms=now, window_s=window_s)
     return ModelList(models_of(record.serving.deployments(), numbers))
+
+
+@router.get("/experiments", tags=["Record"], summary="Experiments, arm by arm")
+def show_experiments(record: RecordHere, now: Now, window_s: WindowSeconds = 86_400) -> ExperimentList:
+    """What each arm of each experiment did in the window, side by side."""
+    return ExperimentList(experiments(record.analytics, now_ms=now, window_s=window_s))
 
 
 @router.get("/requests", tags=["Record"], summary="Calls, newest first")

@@ -1,5 +1,7 @@
 """Counts of what went on record since this process started, for Prometheus.
 
+Shadows and cached answers have counters of their own, so that they flatter no rate and no latency.
+
 Refuses to know where calls come from. Invariant: the number of series is bounded, whatever names clients
 ask for: beyond the bound, calls are counted under `other`.
 """
@@ -45,10 +47,25 @@ class _Series:
     unpriced: int = 0
     duration: _Histogram = field(default_factory=_Histogram)
     first_token: _Histogram = field(default_factory=_Histogram)
+    by_cache: dict[str, int] = field(default_factory=dict)
+    saved_usd: float = 0.0
+    shadows: int = 0
+    shadow_cost_usd: float = 0.0
+    attempts: dict[str, int] = field(default_factory=dict)
 
     def add(self, call: RequestCompleted) -> None:
+        for attempt in call.attempts:
+            self.attempts[attempt.reason] = self.attempts.get(attempt.reason, 0) + 1
+        if call.shadow_of is not None:
+            self.shadows += 1
+            self.shadow_cost_usd += call.cost_usd or 0.0
+            return
         outcome = (str(call.status), call.outcome)
         self.by_outcome[outcome] = self.by_outcome.get(outcome, 0) + 1
+        if call.cache is not None:
+            self.by_cache[call.cache] = self.by_cache.get(call.cache, 0) + 1
+            self.saved_usd += call.saved_usd or 0.0
+            return
         self.input_tokens += call.input_tokens or 0
         self.output_tokens += call.output_tokens or 0
         self.cached_tokens += call.cached_tokens or 0
@@ -92,6 +109,7 @@ class Counters:
                 (labels, one.input_tokens, one.output_tokens, one.cached_tokens) for labels, one in series
             ]
             costs = [(labels, one.cost_usd, one.unpriced) for labels, one in series]
+            special = _special(series)
         return [
             Family("pilothouse_requests_total", "counter", "Calls that have ended.", requests),
             _counter("pilothouse_input_tokens_total", "Tokens read.", [(a[0], a[1]) for a in amounts]),
@@ -103,6 +121,7 @@ class Counters:
             _counter(
                 "pilothouse_unpriced_calls_total", "Calls of unknown cost.", [(c[0], c[2]) for c in costs]
             ),
+            *special,
             Family(
                 "pilothouse_request_duration_seconds", "histogram", "From accepted to answered.", durations
             ),
@@ -113,13 +132,47 @@ class Counters:
 
     def _at(self, call: RequestCompleted) -> _Series:
         # A name that was never routed is whatever a client typed, so it is no label.
-        place = (call.model or "", call.provider or "") if call.deployment is not None else ("", "")
+        was_routed = call.deployment is not None or call.cache is not None
+        place = (call.model or "", call.provider or "") if was_routed else ("", "")
         found = self._series.get(place)
         if found is None:
             if len(self._series) >= MOST_SERIES:
                 place = (OTHER, OTHER)
             found = self._series.setdefault(place, _Series())
         return found
+
+
+def _special(series: list[tuple[dict[str, str], _Series]]) -> list[Family]:
+    """Returns what is counted apart: attempts, cached answers, shadows."""
+    tries = [
+        Sample(count, {**labels, "reason": reason})
+        for labels, one in series
+        for reason, count in one.attempts.items()
+    ]
+    hits = [
+        Sample(count, {**labels, "kind": kind})
+        for labels, one in series
+        for kind, count in one.by_cache.items()
+    ]
+    saved = [(labels, one.saved_usd) for labels, one in series if one.by_cache]
+    shadows = [(labels, one.shadows, one.shadow_cost_usd) for labels, one in series if one.shadows]
+    return [
+        Family("pilothouse_attempts_total", "counter", "Tries at deployments, by why they were made.", tries),
+        Family(
+            "pilothouse_cache_hits_total", "counter", "Calls answered from what was answered before.", hits
+        ),
+        _counter("pilothouse_saved_usd_total", "What cached answers would have cost.", saved),
+        _counter(
+            "pilothouse_shadow_requests_total",
+            "Copies of calls whose answers nobody saw; in no other counter but attempts.",
+            [(labels, count) for labels, count, _ in shadows],
+        ),
+        _counter(
+            "pilothouse_shadow_cost_usd_total",
+            "Known cost of such copies in US dollars.",
+            [(labels, cost_usd) for labels, _, cost_usd in shadows],
+        ),
+    ]
 
 
 def _counter(name: str, text: str, values: Iterable[tuple[dict[str, str], float]]) -> Family:

@@ -17,11 +17,12 @@ from pilothouse.cli.options import HomeOption, JsonOption, home_of
 
 app = typer.Typer(no_args_is_help=True, help="List, show and follow recorded calls.")
 
-COLUMNS = ("TIME (UTC)", "ID", "MODEL", "STATUS", "FIRST TOKEN", "TOTAL", "IN", "OUT", "COST", "KEY")
+COLUMNS = ("TIME (UTC)", "ID", "MODEL", "STATUS", "HOW", "FIRST TOKEN", "TOTAL", "IN", "OUT", "COST", "KEY")
 NARROW = ("ID", "MODEL", "STATUS", "TOTAL", "OUT")
 """Columns for a terminal narrower than `WIDE`; `pilothouse requests show ID` has the others."""
 WIDE = 140
 PANEL_WIDTH = 110
+BAR_WIDTH = 24
 RIGHT = ("FIRST TOKEN", "TOTAL", "IN", "OUT", "COST")
 
 
@@ -94,6 +95,7 @@ def show(
     for name, cell in _facts(call):
         facts.add_row(f"[dim]{name}[/]", escape(cell))
     out.print(facts)
+    _show_attempts(out, call["attempts"])
     _show_content(out, call["content"])
 
 
@@ -103,6 +105,7 @@ def _cells(call: dict[str, Any]) -> list[Any]:
         call["call_id"],
         escape(display.value(call["model"])),
         display.status(call["status"], call["outcome"]),
+        _how(call),
         display.duration(call["first_token_ms"]),
         display.duration(call["duration_ms"]),
         display.count(call["input_tokens"]),
@@ -112,7 +115,13 @@ def _cells(call: dict[str, Any]) -> list[Any]:
     ]
 
 
-WIDTHS = (19, 32, 26, 14, 11, 10, 7, 7, 12, 16)
+WIDTHS = (19, 32, 26, 14, 10, 11, 10, 7, 7, 12, 16)
+
+
+def _how(call: dict[str, Any]) -> str:
+    """Returns in a word what is special about a call: a cached answer, a shadow, another protocol."""
+    special = "shadow" if call["shadow_of"] else call["cache"]
+    return str(special or (call["dialect"] if call["dialect"] != "openai" else display.DASH))
 
 
 def _line(cells: dict[str, str]) -> str:
@@ -141,10 +150,49 @@ def _facts(call: dict[str, Any]) -> list[tuple[str, str]]:
         ("tokens", f"{display.count(call['input_tokens'])} in, {display.count(call['output_tokens'])} out"),
         ("tokens/s", display.count(call["tokens_per_second"])),
         ("cost", display.dollars(call["cost_usd"])),
+        ("saved", display.dollars(call["saved_usd"])),
+        ("cache", display.value(call["cache"])),
+        ("dialect", call["dialect"]),
+        ("priority", call["priority"]),
+        ("experiment", _experiment(call)),
+        ("shadow of", display.value(call["shadow_of"])),
         ("parameters", json.dumps(call["parameters"])),
         ("trace", display.value(call["trace_id"])),
     ]
     return [fact for fact in facts if fact[1] != display.DASH]
+
+
+def _experiment(call: dict[str, Any]) -> str:
+    return f"{call['experiment']}, arm {call['arm']}" if call["experiment"] else display.DASH
+
+
+def _show_attempts(out: Console, attempts: list[dict[str, Any]]) -> None:
+    """Shows each try at a deployment, and when in the call it was made."""
+    if not attempts:
+        return
+    table = display.table(
+        "ATTEMPT", "WHY", "DEPLOYMENT", "STATUS", "STARTED", "TOOK", "WHEN", right=("STARTED", "TOOK")
+    )
+    started = [attempt.get("started_ms", 0.0) for attempt in attempts]
+    took = [attempt.get("duration_ms", 0.0) for attempt in attempts]
+    whole_ms = max(start + duration for start, duration in zip(started, took, strict=True)) or 1.0
+    for number, attempt in enumerate(attempts):
+        table.add_row(
+            str(number + 1),
+            attempt.get("reason", "first"),
+            escape(attempt["deployment"]),
+            escape(display.value(attempt.get("error_code") or attempt.get("status"))),
+            display.duration(started[number]),
+            display.duration(took[number]),
+            _bar(started[number] / whole_ms, took[number] / whole_ms),
+        )
+    out.print(table)
+
+
+def _bar(start: float, length: float) -> str:
+    """Returns a part of a whole as a bar in a line of `BAR_WIDTH` characters."""
+    before = min(round(start * BAR_WIDTH), BAR_WIDTH - 1)
+    return " " * before + "━" * max(1, min(round(length * BAR_WIDTH), BAR_WIDTH - before))
 
 
 def _show_content(out: Console, content: dict[str, Any]) -> None:

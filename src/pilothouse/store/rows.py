@@ -26,7 +26,9 @@ _plain = attrgetter(
     )
 )
 _names = [name for name, _ in CALL_COLUMNS]
-_BEFORE = _names.index("finish_reasons")
+_REASONS = _names.index("finish_reasons")
+_PARAMETERS = _names.index("parameters") - 1
+"""Where among the plain columns the ones stand that are made here."""
 
 
 def insert_calls(
@@ -68,10 +70,11 @@ def _row(call: RequestCompleted, has_content: bool) -> tuple[Any, ...]:  # noqa:
     plain = _plain(call)
     reasons = _json(call.finish_reasons).decode() if call.finish_reasons else None
     return (
-        *plain[:_BEFORE],
+        *plain[:_REASONS],
         reasons,
-        *plain[_BEFORE:],
+        *plain[_REASONS:_PARAMETERS],
         _json(call.parameters).decode(),
         _json(call.attempts).decode(),
         has_content,
+        *plain[_PARAMETERS:],
     )

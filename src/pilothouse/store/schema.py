@@ -48,6 +48,13 @@ CALL_COLUMNS: tuple[tuple[str, str], ...] = (
     ("parameters", "VARCHAR"),
     ("attempts", "VARCHAR"),
     ("has_content", "BOOLEAN"),
+    ("dialect", "VARCHAR"),
+    ("cache", "VARCHAR"),
+    ("experiment", "VARCHAR"),
+    ("arm", "VARCHAR"),
+    ("shadow_of", "VARCHAR"),
+    ("priority", "VARCHAR"),
+    ("saved_usd", "DOUBLE"),
 )
 """One row a call. `finish_reasons`, `parameters` and `attempts` are JSON text."""
 
@@ -74,6 +81,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE TABLE segments (
             name VARCHAR PRIMARY KEY, position UBIGINT NOT NULL, events UBIGINT NOT NULL,
             damages UBIGINT NOT NULL, last_at_ns BIGINT NOT NULL, is_done BOOLEAN NOT NULL)""",
+    ),
+    (
+        # Calls of before spoke OpenAI's protocol and were steered and cached by nothing.
+        "ALTER TABLE calls ADD COLUMN dialect VARCHAR DEFAULT 'openai'",
+        "ALTER TABLE calls ADD COLUMN cache VARCHAR",
+        "ALTER TABLE calls ADD COLUMN experiment VARCHAR",
+        "ALTER TABLE calls ADD COLUMN arm VARCHAR",
+        "ALTER TABLE calls ADD COLUMN shadow_of VARCHAR",
+        "ALTER TABLE calls ADD COLUMN priority VARCHAR DEFAULT 'normal'",
+        "ALTER TABLE calls ADD COLUMN saved_usd DOUBLE",
     ),
 )
 

@@ -9,11 +9,13 @@ import pytest
 
 from pilothouse.analytics.calls import CallFilter, call_of_event, get_call, list_calls
 from pilothouse.analytics.deployments import deployment_numbers
+from pilothouse.analytics.experiments import experiments
 from pilothouse.analytics.overview import State, overview
 from pilothouse.contracts.errors import NotFoundError, UnavailableError
 from pilothouse.contracts.events import Attempt, Content, Parameters, RequestCompleted, RequestStarted
 from pilothouse.store.analytics import Analytics
 from pilothouse.store.projector import Projector
+from pilothouse.store.schema import MIGRATIONS
 from pilothouse.store.settings import StoreSettings
 from pilothouse.telemetry.journal import Journal
 from pilothouse.telemetry.keyring import Keyring
@@ -208,7 +210,7 @@ def test_one_call_has_its_content(record: Record) -> None:
     record.settle()
     call = get_call(record.analytics, event.call_id, keyring=record.keyring, key_names={"key_1": "one"})
     assert (call.key_name, call.finish_reasons, call.parameters) == ("one", ("stop",), {"temperature": 0.5})
-    assert call.attempts == [{"deployment": "m/d-0", "provider": "p", "status": 200}]
+    assert call.attempts == [{"deployment": "m/d-0", "provider": "p", "status": 200, "reason": "first"}]
     assert (call.content.state, call.content.request) == ("full", {"messages": [1]})
     assert call.content.response == "not json \ufffd"
     assert get_call(record.analytics, "r1", keyring=record.keyring) == get_call(
@@ -257,3 +259,91 @@ def test_a_question_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
         )
     assert list_calls(record.analytics).data == []
     record.close()
+
+
+def test_shadows_and_cached_answers_distort_no_number(record: Record) -> None:
+    record.add(5, 1, duration_ms=100.0, output_tokens=10, cost_usd=1.0)
+    record.add(
+        5, 2, duration_ms=9e6, output_tokens=99, cost_usd=7.0, shadow_of="x", status=502, outcome="failed"
+    )
+    record.add(
+        5, 3, duration_ms=0.1, output_tokens=10, cost_usd=0.0, cache="exact", saved_usd=1.0, deployment=None
+    )
+    record.settle()
+    found = overview(record.analytics, now_ms=NOW_MS, window_s=10, points=1, state=OK_STATE, ingest_lag_ms=0)
+    assert found.calls == 2
+    assert found.requests_per_second.value == 0.2
+    assert found.error_rate.value == 0
+    assert (found.latency_ms.p50, found.latency_ms.p99) == (100.0, 100.0)
+    assert found.output_tokens_per_second.value == 1.0
+    assert found.cost_usd.value == 1.0
+    assert (found.cache.share.value, found.cache.saved_usd) == (0.5, 1.0)
+    assert (found.shadows.calls, found.shadows.cost_usd) == (1, 7.0)
+    numbers = deployment_numbers(record.analytics, now_ms=NOW_MS)["m/d-0"]
+    assert (numbers.requests, numbers.errors) == (2, 1), "a deployment worked on its shadows"
+
+
+def test_an_experiment_is_shown_arm_by_arm(record: Record) -> None:
+    both: dict[str, Any] = {"experiment": "e", "duration_ms": 50.0, "output_tokens": 4}
+    record.add(5, 1, arm="a", conversation_id="one", **both)
+    record.add(5, 2, arm="a", conversation_id="one", **both)
+    record.add(
+        5,
+        3,
+        arm="b",
+        conversation_id="two",
+        **(both | {"status": 500, "outcome": "failed", "cost_usd": None}),
+    )
+    record.add(5, 4, arm="b", cache="exact", **both)
+    record.add(5, 5, arm="b", shadow_of="x", **both)
+    record.add(5, 6)
+    record.settle()
+    (found,) = experiments(record.analytics, now_ms=NOW_MS, window_s=60)
+    assert (found.model, found.experiment) == ("m", "e")
+    a, b = found.arms
+    assert (a.arm, a.calls, a.conversations, a.errors, a.cost_usd) == ("a", 2, 1, 0, 1.0)
+    assert (a.latency_p95_ms, a.output_tokens_mean) == (50.0, 4.0)
+    assert (b.arm, b.calls, b.error_rate, b.cost_usd) == ("b", 1, 1.0, None)
+
+
+def test_what_was_special_about_a_call_is_shown_and_found(record: Record) -> None:
+    tries = (
+        Attempt(deployment="m/d-0", provider="d", status=503, duration_ms=3.0),
+        Attempt(deployment="m/d-1", provider="d", status=200, started_ms=30.0, reason="retry"),
+    )
+    special: dict[str, Any] = {
+        "dialect": "anthropic", "experiment": "e", "arm": "b", "priority": "high", "saved_usd": 0.25,
+        "cache": "semantic", "shadow_of": "other",
+    }  # fmt: skip
+    event = record.add(1, 1, attempts=tries, **special)
+    record.add(1, 2)
+    record.settle()
+    call = get_call(record.analytics, event.call_id, keyring=record.keyring)
+    assert {name: getattr(call, name) for name in special} == special
+    assert [attempt["reason"] for attempt in call.attempts] == ["first", "retry"]
+    for name in ("dialect", "cache", "experiment", "arm", "shadow_of"):
+        page = list_calls(record.analytics, only=CallFilter(**{name: special[name]}))
+        assert [found.call_id for found in page.data] == [event.call_id], name
+    assert call_of_event(event).dialect == "anthropic"
+
+
+def test_calls_of_the_first_schema_spoke_openais_protocol(tmp_path: Path) -> None:
+    import duckdb
+
+    (tmp_path / "a").mkdir()
+    with duckdb.connect(
+        f"{tmp_path}/a/calls.duckdb", config={"storage_compatibility_version": "v1.5.0"}
+    ) as old:
+        for statement in MIGRATIONS[0]:
+            old.execute(statement)
+        old.execute("INSERT INTO schema_version VALUES (1)")
+        old.execute(
+            "INSERT INTO calls (call_id, request_id, at_ns, operation, status, outcome, purpose, is_stream, "
+            "request_bytes, response_bytes, has_content) "
+            "VALUES ('c', 'r', 1, 'chat', 200, 'completed', 'serve', false, 0, 0, false)"
+        )
+    record = Record(tmp_path)
+    (call,) = list_calls(record.analytics).data
+    record.close()
+    assert (call.dialect, call.priority, call.cache, call.saved_usd) == ("openai", "normal", None, None)
+    assert [path.name for path in (tmp_path / "b").iterdir()] == [f"calls-1-{NOW_MS}.duckdb"]

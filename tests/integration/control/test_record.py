@@ -1,6 +1,8 @@
 """What a gateway wrote to the journal is shown: in lists, in detail, as numbers, and live."""
 
 import json
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -162,3 +164,24 @@ def test_what_is_past_its_retention_is_dropped(start_control: "Start") -> None:
     again = start_control(control.home)
     again.wait(lambda: again.root("GET", f"/api/v1/requests/{old}").status == 404, "the end of the old call")
     assert on_record(again, new)["content"]["state"] == "full"
+
+
+def test_a_calls_attempts_are_a_waterfall_on_the_command_line(control: "Control") -> None:
+    tries = (
+        Attempt(deployment="x/openai-0", provider="openai", error_code="overloaded", duration_ms=40.0),
+        Attempt(
+            deployment="own/mine-0", provider="mine", status=200, started_ms=50.0, duration_ms=50.0,
+            reason="fallback",
+        ),
+    )  # fmt: skip
+    control.record("waterfall", attempts=tries, dialect="anthropic", cache=None, priority="high")
+    control.wait(lambda: control.local("GET", "/api/v1/requests/waterfall").status == 200, "the record")
+    shown = subprocess.run(
+        [sys.executable, "-m", "pilothouse", "requests", "show", "waterfall", "--home", control.home.root],
+        capture_output=True, text=True, timeout=60, check=True,
+    ).stdout  # fmt: skip
+    first, second = (line for line in shown.splitlines() if "-0" in line and "━" in line)
+    assert "overloaded" in first
+    assert "fallback" in second
+    assert first.index("━") < second.index("━")
+    assert "anthropic" in shown

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pilothouse.api.counters import MOST_SERIES, OTHER, Counters
-from pilothouse.contracts.events import RequestCompleted
+from pilothouse.contracts.events import Attempt, RequestCompleted
 from pilothouse.telemetry.prometheus import Sample, render
 
 
@@ -66,3 +66,26 @@ def test_the_number_of_series_is_bounded() -> None:
     samples = [sample for sample in requests.samples if isinstance(sample, Sample)]
     assert len(samples) == MOST_SERIES + 1
     assert sum(sample.value for sample in samples if sample.labels["model"] == OTHER) == MOST_SERIES
+
+
+def test_shadows_and_cached_answers_are_counted_apart() -> None:
+    text = page(
+        call(cost_usd=1.0),
+        call(cost_usd=3.0, shadow_of="c", output_tokens=9),
+        call(cost_usd=0.0, cache="exact", saved_usd=0.5, deployment=None, output_tokens=9, duration_ms=0.1),
+    )
+    labels = 'model="m",provider="p"'
+    assert f'pilothouse_requests_total{{{labels},status="200",outcome="completed"}} 2\n' in text
+    assert f"pilothouse_cost_usd_total{{{labels}}} 1\n" in text
+    assert f"pilothouse_output_tokens_total{{{labels}}} 0\n" in text
+    assert f"pilothouse_request_duration_seconds_count{{{labels}}} 1\n" in text
+    assert f'pilothouse_cache_hits_total{{{labels},kind="exact"}} 1\n' in text
+    assert f"pilothouse_saved_usd_total{{{labels}}} 0.5\n" in text
+    assert f"pilothouse_shadow_requests_total{{{labels}}} 1\n" in text
+    assert f"pilothouse_shadow_cost_usd_total{{{labels}}} 3\n" in text
+
+
+def test_attempts_are_counted_by_why_they_were_made() -> None:
+    tries = tuple(Attempt(deployment="d", provider="p", reason=r) for r in ("first", "retry", "retry"))
+    text = page(call(attempts=tries))
+    assert 'pilothouse_attempts_total{model="m",provider="p",reason="retry"} 2\n' in text

@@ -80,6 +80,9 @@ class EventWriter:
         return b"event: error\ndata: " + error_body(error, self._asked.request_id) + END
 
     def _event(self, raw: bytes) -> bytes:
+        piece = self._runs.piece(raw)
+        if piece is not None:
+            return self._texts([piece])
         payload = payload_of(raw)
         if payload is None:
             return self._begin() + PING  # a comment: it says that the upstream lives

@@ -58,6 +58,9 @@ class EventReader:
     def _event(self, raw: bytes) -> bytes:
         if self._is_over:
             return b""
+        piece = self._runs.piece(raw)
+        if piece is not None and self._frame is not None:
+            return self._frame.text(piece)
         payload = payload_of(raw)
         if payload is None:
             return PING

@@ -100,6 +100,9 @@ class ResponseWriter:
         return said + self._say("response.failed", {"response": whole})
 
     def _event(self, raw: bytes) -> bytes:
+        piece = self._runs.piece(raw)
+        if piece is not None:
+            return self._texts([piece])
         payload = payload_of(raw)
         if payload is None:
             return self._begin() + KEEP_ALIVE

@@ -15,12 +15,13 @@ BACKSLASH = b"\\"
 class TextRuns:
     """What stands around the text in one stream."""
 
-    __slots__ = ("_after", "_before", "_between", "_least", "_openings")
+    __slots__ = ("_after", "_before", "_between", "_closing", "_least", "_openings")
 
     def __init__(self, member: str) -> None:
         self._openings = (f'"{member}":"'.encode(), f'"{member}": "'.encode())
         self._before = b""
         self._after = b""
+        self._closing = b""
         self._between = b""
         self._least = 0
 
@@ -37,9 +38,24 @@ class TextRuns:
         if end <= start or event[end - 1 : end] == BACKSLASH:
             return
         self._before = event[:start]
-        self._after = event[end:] + END
+        self._closing = event[end:]
+        self._after = self._closing + END
         self._between = self._after + self._before
         self._least = len(self._between)
+
+    def piece(self, event: bytes) -> bytes | None:
+        """Returns the text of one event (without its end) that is like the learnt one, else `None`."""
+        if (
+            not self._least
+            or len(event) + len(END) < self._least
+            or not event.startswith(self._before)
+            or not event.endswith(self._closing)
+        ):
+            return None
+        text = event[len(self._before) : -len(self._closing)]
+        if QUOTE in text or b"\n" in text or text.endswith(BACKSLASH):
+            return None
+        return text
 
     def pieces(self, batch: bytes) -> list[bytes] | None:
         """Returns the texts of a batch's events when all are alike, else `None`."""

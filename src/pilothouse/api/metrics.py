@@ -17,6 +17,7 @@ from pilothouse.access.authenticate import desk_of, find_caller, is_local, read_
 from pilothouse.access.roles import require
 from pilothouse.api.counters import Counters
 from pilothouse.api.status import StatusReader
+from pilothouse.api.vitals import vitals_families
 from pilothouse.contracts.status import EngineStatus, GatewayStatus, SupervisorStatus
 from pilothouse.telemetry.prometheus import CONTENT_TYPE, Family, Sample, render
 
@@ -67,10 +68,12 @@ def show_metrics(request: Request) -> Response:
     """Answers in Prometheus' text format. On loopback no key is needed, unless configured otherwise."""
     instruments = instruments_of(request)
     _require_reader(request, instruments.without_key)
+    gateways = instruments.status.gateways()
     families = [
         *instruments.counters.families(),
         *_ingest_families(instruments.ingest.state(read_clock())),
-        *_gateway_families(instruments.status.gateways()),
+        *_gateway_families(gateways),
+        *vitals_families(gateways),
         *_supervisor_families(instruments.status.supervisor()),
     ]
     return Response(render(families), media_type=CONTENT_TYPE)

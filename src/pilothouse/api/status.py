@@ -10,10 +10,11 @@ import msgspec
 
 from pilothouse.contracts.errors import PilothouseError
 from pilothouse.contracts.home import Home
-from pilothouse.contracts.status import GatewayStatus, SupervisorStatus
+from pilothouse.contracts.status import GatewayStatus, LimitUsage, SupervisorStatus, UsageStatus
 from pilothouse.network import sync
 
 TIMEOUT_S = 1.0
+OK = 200
 
 Status = TypeVar("Status", bound=msgspec.Struct)
 
@@ -34,6 +35,14 @@ class StatusReader:
         answers = (_ask(socket, GatewayStatus) for socket in sockets)
         return [status for status in answers if status is not None]
 
+    def usage(self) -> tuple[LimitUsage, ...]:
+        """Returns how much of each limit is used; any worker of the host knows for all."""
+        for path in sorted(Path(self._home.run).glob("gateway-*.sock")):
+            found = _ask(str(path), UsageStatus, "/usage")
+            if found is not None:
+                return found.limits
+        return ()
+
 
 def whole(value: Any) -> Any:
     """Returns a status as plain values with every field, also those that stand at their default."""
@@ -44,9 +53,11 @@ def whole(value: Any) -> Any:
     return value
 
 
-def _ask(socket: str, kind: type[Status]) -> Status | None:
+def _ask(socket: str, kind: type[Status], path: str = "/status") -> Status | None:
     try:
-        answer = sync.request("GET", f"unix:{socket}:/status", timeout_s=TIMEOUT_S)
+        answer = sync.request("GET", f"unix:{socket}:{path}", timeout_s=TIMEOUT_S)
+        if answer.status != OK:
+            return None
         return msgspec.json.decode(answer.body, type=kind)
     except (PilothouseError, msgspec.MsgspecError):
         return None

@@ -8,6 +8,11 @@ from typing import Literal
 
 import msgspec
 
+from pilothouse.contracts.traffic import Limits, Priority
+
+CounterState = Literal["off", "host", "redis", "open", "closed"]
+"""off: nothing is limited. host: in this host's file. redis: for all hosts. open, closed: the shared store is
+gone, and limited calls are counted on this host alone, or refused."""
 EngineState = Literal["starting", "ready", "restarting", "stopped", "failed"]
 BreakerState = Literal["closed", "open", "half_open"]
 
@@ -151,6 +156,40 @@ class CacheStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """Calls under way that others may join."""
 
 
+class LimitUsage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How much of its limits one key, team or model has used, on this host."""
+
+    scope: Literal["key", "team", "model"]
+    """What is limited."""
+    name: str
+    """The key's id, the team's label, or the model's public name."""
+    limits: Limits
+    """Its limits."""
+    requests: int | None = None
+    """Requests in the window; `None` without such a limit, as below."""
+    tokens: int | None = None
+    """Tokens in the window: used, or reserved by calls under way."""
+    under_way: int | None = None
+    """Calls under way."""
+    day_usd: float | None = None
+    """US dollars spent since UTC midnight."""
+    month_usd: float | None = None
+    """US dollars spent since the UTC month began."""
+    window_resets_s: float = 0.0
+    """Until the window is empty, in seconds."""
+    day_resets_s: float = 0.0
+    """Until UTC midnight, in seconds."""
+    month_resets_s: float = 0.0
+    """Until the next UTC month, in seconds."""
+
+
+class UsageStatus(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What `GET /usage` on a gateway worker's status socket says; any worker of the host says the same."""
+
+    limits: tuple[LimitUsage, ...] = ()
+    """One entry for each key, team and model with limits."""
+
+
 class GatewayStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """One gateway worker."""
 
@@ -188,6 +227,16 @@ class GatewayStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """Memory it holds."""
     upstreams: tuple[UpstreamStatus, ...] = ()
     """The pool, one entry an address."""
+    queued: dict[Priority, int] = {}
+    """Calls that wait to be let in, by class; a class in which none waits is left out."""
+    shed_total: int = 0
+    """Calls that were refused because they could not be let in in time."""
+    limited_total: int = 0
+    """Calls that were refused because of a limit of their key, team or model."""
+    counters: CounterState = "off"
+    """Where limits are counted now."""
+    counters_reason: str | None = None
+    """Why the shared store is not used, where it should be."""
     deployments: tuple[DeploymentStatus, ...] = ()
     """The deployments, one entry each."""
     retries_total: int = 0

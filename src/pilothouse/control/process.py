@@ -28,6 +28,7 @@ from pilothouse.api.metrics import Instruments
 from pilothouse.api.metrics import router as metrics_router
 from pilothouse.api.processes import router as processes_router
 from pilothouse.api.status import StatusReader
+from pilothouse.api.traffic import router as traffic_router
 from pilothouse.contracts.events import RequestCompleted
 from pilothouse.control.foundation import Foundation
 from pilothouse.control.ingest import IngestJob
@@ -99,7 +100,7 @@ def assembled(
             admin_socket=home.admin_socket,
             allowed_hosts=_hosts(settings),
             readable=(analytics_router,),
-            routers=(metrics_router, processes_router, backups_router, configuration_router),
+            routers=(metrics_router, processes_router, traffic_router, backups_router, configuration_router),
         )
         app.state.configuration = foundation.configuration
         app.state.instruments = Instruments(

@@ -455,6 +455,19 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     upstream.close()
 
 
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """One worker for all tests of a module, with deadlines so long that nothing ends by them."""
+    upstream = Upstream()
+    rig = Rig(tmp_path_factory.mktemp("h"), upstream)
+    rig.publish(rig.snapshot())
+    rig.start(deadlines={"drain_s": 3.0})
+    yield rig
+    rig.close_raw()
+    assert rig.stop() == 0
+    upstream.close()
+
+
 @pytest.fixture
 def rig(worker: Rig) -> Iterator[Rig]:
     """The worker, with an upstream that answers well until a test says otherwise."""

@@ -1,8 +1,9 @@
-"""`GET /v1/models` and `/v1/models/{id}`: the models that a caller may use, as OpenAI lists them.
+"""`GET /v1/models` and `/v1/models/{id}`: the models that a caller may use, in OpenAI's or Anthropic's shape.
 
 Refuses to know deployments. Invariant: a model that a key does not allow is not shown to it.
 """
 
+from datetime import UTC, datetime
 from urllib.parse import unquote_to_bytes
 
 from pilothouse.contracts.errors import NotFoundError
@@ -13,13 +14,17 @@ from pilothouse.gateway.directory import Directory, Route
 PATH = b"/v1/models"
 
 
-def models_body(directory: Directory, key: KeyRecord) -> bytes:
-    """Returns the list's body."""
-    routes = (route for route in directory.routes.values() if _is_allowed(key, route.name))
+def models_body(directory: Directory, key: KeyRecord, *, is_anthropic: bool = False) -> bytes:
+    """Returns the list's body, as OpenAI shows it or as Anthropic does."""
+    routes = [route for route in directory.routes.values() if _is_allowed(key, route.name)]
+    if is_anthropic:
+        names = [route.name for route in routes]
+        ends = {"first_id": names[0] if names else None, "last_id": names[-1] if names else None}
+        return wire.encode({"data": [_as_anthropic(route) for route in routes], "has_more": False, **ends})
     return wire.encode({"object": "list", "data": [_shown(route) for route in routes]})
 
 
-def model_body(directory: Directory, key: KeyRecord, path: bytes) -> bytes:
+def model_body(directory: Directory, key: KeyRecord, path: bytes, *, is_anthropic: bool = False) -> bytes:
     """Returns the body for one model.
 
     Raises:
@@ -34,7 +39,7 @@ def model_body(directory: Directory, key: KeyRecord, path: bytes) -> bytes:
             code="model_not_found",
             param="model",
         )
-    return wire.encode(_shown(route))
+    return wire.encode(_as_anthropic(route) if is_anthropic else _shown(route))
 
 
 def _is_allowed(key: KeyRecord, name: str) -> bool:
@@ -43,3 +48,8 @@ def _is_allowed(key: KeyRecord, name: str) -> bool:
 
 def _shown(route: Route) -> dict[str, str | int]:
     return {"id": route.name, "object": "model", "created": route.created_s, "owned_by": "pilothouse"}
+
+
+def _as_anthropic(route: Route) -> dict[str, str]:
+    created = datetime.fromtimestamp(route.created_s, UTC).isoformat().replace("+00:00", "Z")
+    return {"type": "model", "id": route.name, "display_name": route.name, "created_at": created}

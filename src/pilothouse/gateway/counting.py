@@ -247,4 +247,5 @@ class Counting:
         self._client.complete(answer)
 
     def _ids(self) -> bytes:
-        return b"x-request-id: %b\r\n" % self._request_id.encode()
+        request_id = self._request_id.encode()
+        return b"x-request-id: %b\r\nrequest-id: %b\r\n" % (request_id, request_id)

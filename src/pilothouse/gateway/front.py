@@ -7,8 +7,8 @@
     GET  /livez, /readyz, /version                                health.py
     everything else                                               control, through forward.py
 
-Refuses to know how any of them answers. Invariant: an error is answered in the shape of the path it came on:
-Anthropic's under `/v1/messages`, else OpenAI's.
+Refuses to know how any of them answers. Invariant: an error is answered in the shape of who asks: Anthropic's
+under `/v1/messages` and where its version is in a header, else OpenAI's.
 """
 
 import logging
@@ -46,6 +46,7 @@ CALLS: dict[bytes, tuple[Operation, ClientDialect | None]] = {
 }
 COUNT_TOKENS = b"/v1/messages/count_tokens"
 MESSAGES = b"/v1/messages"
+ANTHROPIC_VERSION = b"anthropic-version"
 RESPONSES = b"/v1/responses/"
 READS = frozenset((b"GET", b"HEAD"))
 
@@ -118,15 +119,17 @@ class FrontDoor:
             raise MethodNotAllowedError(f"{_text(request.path)} takes GET only.", hint="Use GET.")
         answer = self._local.get(request.path, self._model)
         status, body = answer(request)
-        self._write(request, client, whole(status, body, extra=_ids(request), will_close=client.will_close))
+        self._write(
+            request,
+            client,
+            whole(status, body, extra=_id_lines(request, _request_id(request)), will_close=client.will_close),
+        )
 
     def _answer(self, request: Request, client: ClientConnection, error: ApiError) -> None:
-        body = None
-        if request.path.startswith(MESSAGES):
-            request_id = usable_request_id(request.headers.get(b"x-request-id")) or ""
-            body = ANTHROPIC_CLIENT.error(error, request_id=request_id)
-        answer = error_bytes(error, extra=_ids(request), will_close=client.will_close, body=body)
-        self._write(request, client, answer)
+        request_id = _request_id(request)
+        body = ANTHROPIC_CLIENT.error(error, request_id=request_id) if is_anthropic(request) else None
+        extra = _id_lines(request, request_id)
+        self._write(request, client, error_bytes(error, extra=extra, will_close=client.will_close, body=body))
 
     @staticmethod
     def _write(request: Request, client: ClientConnection, answer: bytes) -> None:
@@ -141,10 +144,15 @@ class FrontDoor:
         return status, wire.encode(readiness)
 
     def _models(self, request: Request) -> bytes:
-        return catalogue.models_body(self._state.directory, self._caller(request))
+        caller = self._caller(request)
+        return catalogue.models_body(self._state.directory, caller, is_anthropic=is_anthropic(request))
 
     def _model(self, request: Request) -> tuple[int, bytes]:
-        return 200, catalogue.model_body(self._state.directory, self._caller(request), request.path)
+        caller = self._caller(request)
+        said = catalogue.model_body(
+            self._state.directory, caller, request.path, is_anthropic=is_anthropic(request)
+        )
+        return 200, said
 
     def _caller(self, request: Request) -> KeyRecord:
         return caller_of(request.method, request.headers, self._state, now_ns=request.at_ns)
@@ -154,9 +162,18 @@ class FrontDoor:
             require_own_page(request.method, request.headers, self._state)
 
 
-def _ids(request: Request) -> bytes:
-    request_id = usable_request_id(request.headers.get(b"x-request-id")) or new_call_id(request.at_ns)
-    return b"x-request-id: %b\r\n" % request_id.encode()
+def is_anthropic(request: Request) -> bool:
+    """Says whether a client of Anthropic's asks."""
+    return request.path.startswith(MESSAGES) or ANTHROPIC_VERSION in request.headers
+
+
+def _request_id(request: Request) -> str:
+    return usable_request_id(request.headers.get(b"x-request-id")) or new_call_id(request.at_ns)
+
+
+def _id_lines(request: Request, request_id: str) -> bytes:
+    line = b"x-request-id: %b\r\n" % request_id.encode()
+    return b"%brequest-id: %b\r\n" % (line, request_id.encode()) if is_anthropic(request) else line
 
 
 def _unknown(path: bytes) -> NotFoundError:

@@ -11,7 +11,7 @@ from pilothouse.gateway import edits
 from pilothouse.gateway.dialects.client import ClientStream
 from pilothouse.gateway.dialects.upstream import UpstreamStream
 from pilothouse.gateway.sse import END, events_of, payload_of
-from pilothouse.gateway.wire import Raw, decode_members, encode
+from pilothouse.gateway.wire import NOTHING, decode_members, encode
 
 SILENT = b": \n\n"
 """A comment: it moves a batch on that says nothing to the record."""
@@ -19,6 +19,13 @@ HOLDERS = ("message", "response")
 """Members of events that hold a whole answer, with its model."""
 ERROR_TYPES = frozenset((b'"error"', b'"response.failed"'))
 ERROR_MARKS = (b'"error"', b'"response.failed"')
+
+
+class _Named(msgspec.Struct):
+    model: str | None = None
+
+
+_decode_named = msgspec.json.Decoder(_Named).decode
 
 
 class PassageReader:
@@ -47,16 +54,14 @@ class PassageReader:
             return event
         try:
             members = decode_members(payload)
-            holder = next((name for name in HOLDERS if name in members), None)
-            inner = decode_members(members[holder]) if holder is not None else {}
+            holder = next((members[name] for name in HOLDERS if name in members), NOTHING)
+            named = _decode_named(holder).model if holder else None
+            if named is None or encode(named) == self._model_json:
+                return event
+            renamed = edits.replace_model(bytes(holder), encode(named), self._model_json)
         except msgspec.DecodeError:
             return event
-        if holder is None or "model" not in inner:
-            return event
-        inner["model"] = Raw(self._model_json)
-        members[holder] = Raw(encode(inner))
-        lines = [line + b"\n" for line in event.split(b"\n") if not line.startswith(b"data:")]
-        return b"".join(lines) + b"data: " + encode(members)
+        return event.replace(bytes(holder), renamed, 1)
 
 
 class PassageWriter:

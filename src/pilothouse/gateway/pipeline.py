@@ -48,6 +48,7 @@ def take(
     call = Call(state, client, request, operation)
     if speaks is not None:
         call.speaks, call.dialect = speaks, speaks.name
+        call.names += b"request-id: %b\r\n" % call.request_id.encode()  # as Anthropic names it
     state.in_flight += 1
     state.requests_total += 1
     try:

@@ -16,6 +16,7 @@ from pilothouse.network.exchange import Exchange, ResponseHead
 from pilothouse.network.settings import Deadlines
 
 CLIENT_HOST = b"x-pilothouse-client-host"
+CLIENT_SCHEME = b"x-forwarded-proto"
 STREAMED_BODY_BYTES = 1_048_576
 """Request bodies above this, in bytes, and those without a length, are streamed; others are sent whole."""
 CONTROL_DEADLINES = Deadlines(first_byte_s=60.0, idle_s=300.0)
@@ -57,11 +58,10 @@ class Forwarding:
         request, body = self._request, self._request.body
         length = request.headers.get(b"content-length") if is_streamed else None
         lines = [b"%b %b HTTP/1.1\r\n" % (request.method, request.target)]
-        lines += [
-            b"%b: %b\r\n" % (name, value)
-            for name, value in request.headers.items()
-            if name not in _HOP_BY_HOP
-        ]
+        headers = request.headers
+        if self._state.settings.tls is not None:  # else a proxy in front may know better
+            headers = {**headers, CLIENT_SCHEME: b"https"}
+        lines += [b"%b: %b\r\n" % (name, value) for name, value in headers.items() if name not in _HOP_BY_HOP]
         peer = self._client.transport.get_extra_info("peername")
         host = peer[0] if isinstance(peer, tuple) else "local"
         lines.append(b"%b: %b\r\n" % (CLIENT_HOST, host.encode()))

@@ -24,8 +24,8 @@ TICK_S = 0.1
 CUT_S = 1.0
 """How long connections that were cut may take to be gone, in seconds."""
 BACKLOG = 4096
-TLS_SHUTDOWN_S = 5.0
-"""How long a client may take to answer the end of its TLS session, in seconds."""
+TLS_SHUTDOWN_S = 1.0
+"""How long a client may take to answer the end of its TLS session, in seconds; most do not."""
 
 
 class Server:

@@ -5,11 +5,12 @@ the answer is equal, in the same scope; what is left out is listed here.
 """
 
 import json
-import re
 from hashlib import blake2b
 from typing import Any
 
 import msgspec
+
+from pilothouse.gateway.caching.words import marks_of
 
 UNSAID = (
     "metadata",
@@ -29,64 +30,6 @@ LONGEST_MEANING = 500
 what differs behind them."""
 DIGEST_BYTES = 32
 
-_NEGATIONS = frozenset(
-    (
-        "no",
-        "not",
-        "never",
-        "none",
-        "nor",
-        "nothing",
-        "nobody",
-        "neither",
-        "without",
-        "except",
-        "unless",
-        "cannot",
-        "isn't",
-        "aren't",
-        "can't",
-        "don't",
-        "doesn't",
-        "didn't",
-        "won't",
-        "wouldn't",
-        "shouldn't",
-        "couldn't",
-        "wasn't",
-        "weren't",
-        "haven't",
-        "hasn't",
-        "ain't",
-    )
-)
-_NUMBERS = frozenset(
-    (
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "dozen",
-        "hundred",
-        "thousand",
-        "million",
-        "billion",
-        "half",
-        "twice",
-        "double",
-        "first",
-        "second",
-        "third",
-        "last",
-    )
-)
-_APOSTROPHE = "\u2019"
-_WORD = re.compile(rf"[^\W_]+(?:['{_APOSTROPHE}.,:/+-][^\W_]+)*|[+*/%^=<>-]")
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 Document = dict[str, Any]
@@ -147,7 +90,7 @@ def meaning_of(seed: bytes, document: Document) -> Meaning | None:
     text = _text_of(last.get("content"))
     if not text.strip() or len(text.encode("utf-8", "surrogatepass")) > LONGEST_MEANING:
         return None
-    rest = {**document, "messages": [*document["messages"][:-1], {**last, "content": _marks_of(text)}]}
+    rest = {**document, "messages": [*document["messages"][:-1], {**last, "content": marks_of(text)}]}
     return Meaning(text, digest_of(seed + b"\0meaning", rest))
 
 
@@ -160,29 +103,6 @@ def _text_of(content: Any) -> str:
     part = content[0]
     is_text = isinstance(part, dict) and set(part) == {"type", "text"} and part["type"] == "text"
     return part["text"] if is_text and isinstance(part["text"], str) else ""
-
-
-def _marks_of(text: str) -> list[Any]:
-    """Returns what must be equal: numbers, signs and names in their order, and the count of negations."""
-    marks: list[str] = []
-    negations = 0
-    is_first = True
-    for match in _WORD.finditer(text):
-        word = match.group().replace(_APOSTROPHE, "'")
-        lowered = word.lower()
-        if lowered in _NEGATIONS:
-            negations += 1
-        elif _is_mark(word, lowered, is_first=is_first):
-            marks.append(lowered)
-        is_first = False
-    return [marks, negations]
-
-
-def _is_mark(word: str, lowered: str, *, is_first: bool) -> bool:
-    """Says whether a word is a number, a sign or a name."""
-    if lowered in _NUMBERS or not word[0].isalnum() or any(letter.isdigit() for letter in word):
-        return True
-    return word[0].isupper() and word != "I" and not is_first
 
 
 def _only_once(text: str) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 FIRST_ROWS = 4
 FLOAT_BYTES = 4
+MOST_NEAR = 16
+"""Entries that are looked at more closely for one request."""
 MOST_ROWS = 16_384
 """Of one bucket, so that no search takes much more than a millisecond; further answers are kept exactly."""
 
@@ -55,14 +57,15 @@ class Bucket:
         self._entries.pop()
         return moved if row != last else None
 
-    def nearest(self, vector: Any) -> "tuple[Entry, float] | None":
-        """Returns the entry whose vector is the nearest, and the cosine between both."""
+    def near(self, vector: Any, least: float) -> "list[Entry]":
+        """Returns the entries whose vectors have at least this cosine with one, the nearest first."""
         rows = len(self._entries)
         if not rows or vector.shape[0] != self._matrix.shape[1]:
-            return None
+            return []
         cosines = self._matrix[:rows] @ vector
-        best = int(cosines.argmax())
-        return self._entries[best], float(cosines[best])
+        found = self._numpy.flatnonzero(cosines >= least)
+        nearest = found[cosines[found].argsort()[::-1][:MOST_NEAR]]
+        return [self._entries[row] for row in nearest]
 
 
 class Meanings:
@@ -84,10 +87,10 @@ class Meanings:
             return None
         return vector / self._numpy.float32(length)
 
-    def nearest(self, bucket: bytes, vector: Any) -> "tuple[Entry, float] | None":
-        """Returns the nearest entry of a bucket, and the cosine."""
+    def near(self, bucket: bytes, vector: Any, least: float) -> "list[Entry]":
+        """Returns the entries of a bucket with at least this cosine, the nearest first."""
         found = self._buckets.get(bucket)
-        return None if found is None else found.nearest(vector)
+        return [] if found is None else found.near(vector, least)
 
     def add(self, bucket: bytes, entry: "Entry", vector: Any) -> int:
         """Adds an entry that is kept. Returns the bytes that its vector takes; 0 when it was not added."""

@@ -18,7 +18,18 @@ Forget = Callable[["Entry"], None]
 class Entry:
     """One answer: a chat's (or a text completion's, or embeddings'), as JSON with the public name."""
 
-    __slots__ = ("body", "created_s", "digest", "expires_s", "is_kept", "meaning", "price", "size", "subject")
+    __slots__ = (
+        "body",
+        "created_s",
+        "digest",
+        "expires_s",
+        "is_kept",
+        "meaning",
+        "price",
+        "size",
+        "subject",
+        "text",
+    )
 
     def __init__(
         self,
@@ -41,6 +52,8 @@ class Entry:
         self.size = len(body) + ENTRY_BYTES
         self.meaning: tuple[bytes, int] | None = None
         """Where it stands among the meanings: bucket and row."""
+        self.text = ""
+        """The message that was answered, where it may be found by meaning."""
         self.is_kept = False
 
 
@@ -128,4 +141,4 @@ class Answers:
         entry.is_kept = False
         self.held_bytes -= entry.size
         self._forget(entry)
-        entry.body = b""
+        entry.body, entry.text = b"", ""

@@ -25,12 +25,16 @@ Description = dict[str, Any]
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/version", "/metrics"})
 """Paths that need no key (`/metrics`: on loopback, unless configured otherwise)."""
 
+MESSAGES = "/v1/messages"
+"""Below it clients are Anthropic's, and errors have its shape."""
+
 METHODS = ("get", "post", "put", "patch", "delete")
 
 INTRODUCTION = (
-    "One address for every model. Calls to models are under `/v1`, as OpenAI's clients make them; the "
-    "management API is under `/api/v1`. Send a key as `Authorization: Bearer <key>`. The examples take the "
-    "server's address from `$PILOTHOUSE` and the key from `$PILOTHOUSE_KEY`."
+    "One address for every model. Calls to models are under `/v1`, as OpenAI's clients make them, and as "
+    "Anthropic's do under `/v1/messages`; the management API is under `/api/v1`. Send a key as "
+    "`Authorization: Bearer <key>`. The examples take the server's address from `$PILOTHOUSE` and the key "
+    "from `$PILOTHOUSE_KEY`."
 )
 
 
@@ -113,8 +117,9 @@ def _describe_operation(path: str, operation: Description) -> None:
     operation["security"] = [] if path in OPEN_PATHS else [{"key": []}, {"session": []}]
     responses = operation["responses"]
     responses.pop("422", None)  # A wrong value is answered with 400, in the one shape of every error.
-    error = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
-    responses["default"] = {"description": "Any error, in OpenAI's shape, with a hint.", **error}
+    name, shape = ("AnthropicError", "Anthropic's") if path.startswith(MESSAGES) else ("Error", "OpenAI's")
+    error = {"content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}}
+    responses["default"] = {"description": f"Any error, in {shape} shape, with a hint.", **error}
 
 
 def _describe_errors(schemas: Description) -> None:
@@ -137,6 +142,26 @@ def _describe_errors(schemas: Description) -> None:
                     "hint": optional | {"description": "What to do."},
                 },
             }
+        },
+    }
+    schemas["AnthropicError"] = {
+        "title": "AnthropicError",
+        "type": "object",
+        "required": ["type", "error", "request_id"],
+        "properties": {
+            "type": {"const": "error"},
+            "error": {
+                "type": "object",
+                "required": ["type", "message"],
+                "properties": {
+                    "type": {"type": "string"},
+                    "message": {"type": "string"},
+                    "param": optional,
+                    "code": optional,
+                    "hint": optional | {"description": "What to do."},
+                },
+            },
+            "request_id": {"type": "string"},
         },
     }
 

@@ -18,6 +18,16 @@ CHAT_EXAMPLE = {
     "max_tokens": 32,
 }
 COMPLETION_EXAMPLE = {"model": "smollm2-135m-instruct", "prompt": "The capital of France is", "max_tokens": 8}
+RESPONSE_EXAMPLE = {"model": "smollm2-135m-instruct", "input": "What is the capital of France?"}
+MESSAGE_EXAMPLE = {
+    "model": "smollm2-135m-instruct",
+    "max_tokens": 32,
+    "messages": [{"role": "user", "content": "What is the capital of France?"}],
+}
+COUNT_EXAMPLE = {
+    "model": "smollm2-135m-instruct",
+    "messages": [{"role": "user", "content": "What is the capital of France?"}],
+}
 EMBEDDING_EXAMPLE = {"model": "all-minilm-l6-v2", "input": ["a sentence", "another one"]}
 
 
@@ -163,6 +173,108 @@ class EmbeddingList(Open):
     usage: Usage
 
 
+class ResponseItem(Open):
+    """One item of an input or an output."""
+
+    type: str = Field(
+        default="message", description="`message`, `function_call`, `function_call_output`, `reasoning` …"
+    )
+
+
+class ResponseText(Open):
+    """The shape of the answer's text."""
+
+    format: dict[str, Any] | None = Field(default=None, description="`text`, `json_object` or `json_schema`.")
+
+
+class ResponseRequest(Open):
+    """What is asked of the Responses API."""
+
+    model: str = Field(description="A public model name, or `<provider>/<model>`.")
+    input: str | list[ResponseItem]
+    instructions: str | None = None
+    stream: bool = Field(default=False, description="Answer as server-sent events.")
+    max_output_tokens: int | None = Field(default=None, ge=0)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    tools: list[dict[str, Any]] | None = Field(
+        default=None, description="Functions; tools that a provider runs need one with `responses: true`."
+    )
+    tool_choice: str | dict[str, Any] | None = None
+    text: ResponseText | None = None
+    reasoning: dict[str, Any] | None = None
+    metadata: dict[str, str] | None = None
+    store: bool | None = Field(
+        default=None, description="`true` needs a provider that keeps it, as does `previous_response_id`."
+    )
+    previous_response_id: str | None = None
+    user: str | None = Field(default=None, description="The data subject; kept as a pseudonym only.")
+
+
+class ResponseAnswer(Open):
+    """A response."""
+
+    id: str
+    object: Literal["response"]
+    created_at: int | float
+    model: str
+    status: str
+    output: list[ResponseItem]
+    usage: dict[str, Any] | None = None
+
+
+class AnthropicMessage(Open):
+    """One turn."""
+
+    role: Literal["user", "assistant", "system"]
+    content: str | list[dict[str, Any]] = Field(description="Text, or a list of blocks.")
+
+
+class CountTokensRequest(Open):
+    """A prompt, as Anthropic's clients send it."""
+
+    model: str = Field(description="A public model name, or `<provider>/<model>`.")
+    messages: list[AnthropicMessage] = Field(min_length=1)
+    system: str | list[dict[str, Any]] | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: dict[str, Any] | None = None
+    thinking: dict[str, Any] | None = None
+
+
+class MessageRequest(CountTokensRequest):
+    """What is asked of the Messages API."""
+
+    max_tokens: int = Field(ge=1)
+    stream: bool = Field(default=False, description="Answer as server-sent events.")
+    stop_sequences: list[str] | None = None
+    temperature: float | None = Field(default=None, ge=0, le=1)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    top_k: int | None = Field(default=None, ge=0)
+    metadata: dict[str, Any] | None = Field(
+        default=None, description="`user_id` in it is the data subject; kept as a pseudonym only."
+    )
+
+
+class AnthropicAnswer(Open):
+    """A message."""
+
+    id: str
+    type: Literal["message"]
+    role: Literal["assistant"]
+    model: str
+    content: list[dict[str, Any]]
+    stop_reason: str | None
+    stop_sequence: str | None = None
+    usage: dict[str, Any]
+
+
+class TokenCount(Open):
+    """How many tokens a prompt is."""
+
+    input_tokens: int
+    estimated: bool = Field(default=False, description="It is a guess: the provider does not count.")
+
+
 class PublicModel(Open):
     """A model that may be asked for."""
 
@@ -202,6 +314,21 @@ def complete(body: Annotated[CompletionRequest, Body(examples=[COMPLETION_EXAMPL
 @router.post("/v1/embeddings", tags=["Models"], summary="Embed texts", response_model=EmbeddingList)
 def embed(body: Annotated[EmbeddingRequest, Body(examples=[EMBEDDING_EXAMPLE])]) -> None:
     """Turns texts into vectors."""
+
+
+@router.post("/v1/responses", tags=["Models"], summary="Respond", response_model=ResponseAnswer)
+def respond(body: Annotated[ResponseRequest, Body(examples=[RESPONSE_EXAMPLE])]) -> None:
+    """Answers as OpenAI's Responses API, whatever the provider speaks. Nothing is kept between calls."""
+
+
+@router.post("/v1/messages", tags=["Models"], summary="Message", response_model=AnthropicAnswer)
+def message(body: Annotated[MessageRequest, Body(examples=[MESSAGE_EXAMPLE])]) -> None:
+    """Answers as Anthropic's Messages API, whatever the model's provider speaks; errors have its shape."""
+
+
+@router.post("/v1/messages/count_tokens", tags=["Models"], summary="Count tokens", response_model=TokenCount)
+def count_tokens(body: Annotated[CountTokensRequest, Body(examples=[COUNT_EXAMPLE])]) -> None:
+    """Counts a prompt's tokens as the provider or engine does, or says that it estimates."""
 
 
 @router.get("/v1/models", tags=["Models"], summary="List models", response_model=PublicModelList)

@@ -96,6 +96,9 @@ def test_the_description_has_the_gateways_paths_and_ours(control: "Control") -> 
     for path in (
         "/v1/chat/completions",
         "/v1/embeddings",
+        "/v1/responses",
+        "/v1/messages",
+        "/v1/messages/count_tokens",
         "/v1/models",
         "/readyz",
         "/api/v1/keys",

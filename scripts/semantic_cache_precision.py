@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from semantic_pairs import OTHER, SAME
+from semantic_pairs import OTHER, SAME, UNSEEN_OTHER, UNSEEN_SAME
 
 from pilothouse.contracts.snapshot import EngineSpec
 from pilothouse.gateway.caching.digest import meaning_of
@@ -110,12 +110,12 @@ def scores(pairs: Pairs, vectors: dict[str, Any], *, has_words: bool) -> list[fl
     ]
 
 
-def table(vectors: dict[str, Any]) -> Iterator[str]:
-    """Yields the lines of the table over the hand-written pairs."""
+def table(alike: Pairs, unlike: Pairs, vectors: dict[str, Any]) -> Iterator[str]:
+    """Yields the lines of the table over hand-written pairs."""
     yield "| threshold | same, joined | other, joined | precision | with words: same | other | precision |"
     yield "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     halves = [
-        (scores(SAME, vectors, has_words=m), scores(OTHER, vectors, has_words=m)) for m in (False, True)
+        (scores(alike, vectors, has_words=m), scores(unlike, vectors, has_words=m)) for m in (False, True)
     ]
     for threshold in THRESHOLDS:
         cells = [f"{threshold:.2f}"]
@@ -126,9 +126,9 @@ def table(vectors: dict[str, Any]) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |"
 
 
-def wrong_pairs(vectors: dict[str, Any], least: float) -> Iterator[str]:
+def wrong_pairs(unlike: Pairs, vectors: dict[str, Any], least: float) -> Iterator[str]:
     """Yields the pairs that would be joined wrongly, the nearest first."""
-    found = zip(scores(OTHER, vectors, has_words=True), OTHER, strict=True)
+    found = zip(scores(unlike, vectors, has_words=True), unlike, strict=True)
     for score, (one, other) in sorted(found, reverse=True):
         if score >= least:
             yield f"{score:.3f}  {one}  |  {other}"
@@ -165,10 +165,13 @@ def main() -> None:
     parser.add_argument("--clinc", type=Path, help="the corpus CLINC150, data_full.json")
     chosen = parser.parse_args()
     with engine() as url:
-        vectors = embed(url, sorted({text for pair in SAME + OTHER for text in pair}))
-        print("\n".join(table(vectors)))
-        print("\nJoined wrongly, with words:")
-        print("\n".join(wrong_pairs(vectors, THRESHOLDS[0])))
+        sets = {"seen": (SAME, OTHER), "unseen": (UNSEEN_SAME, UNSEEN_OTHER)}
+        for name, (alike, unlike) in sets.items():
+            vectors = embed(url, sorted({text for pair in alike + unlike for text in pair}))
+            print(f"\nThe {name} pairs\n")
+            print("\n".join(table(alike, unlike, vectors)))
+            print("\nJoined wrongly, with words:")
+            print("\n".join(wrong_pairs(unlike, vectors, THRESHOLDS[0])))
         if chosen.clinc is not None:
             print()
             print("\n".join(corpus_table(url, chosen.clinc)))

@@ -150,8 +150,8 @@ class CacheSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Who shares answers: each `key` for itself, a `team`, or `all`."""
     semantic: bool = False
     """Whether a request whose last message means the same as one answered before gets that answer."""
-    threshold: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.95
-    """The cosine from which two messages mean the same."""
+    threshold: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.92
+    """The cosine from which two messages may mean the same; their words must agree besides."""
     embedder: str = "all-minilm-l6-v2"
     """The embedding model of this file that judges it."""
     coalesce: bool = False

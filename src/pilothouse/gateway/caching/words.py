@@ -35,6 +35,9 @@ _SMALL = frozenset(_LITTLE.split())
 _APOSTROPHE = "\u2019"
 _WORD = re.compile(rf"[^\W_]+(?:['{_APOSTROPHE}.,:/+-][^\W_]+)*|[+*/%^=<>-]")
 _SHORTEST_STEM = 3
+MOST_WEIGHED = 8
+"""Content words of a text in which one more still moves the vector far enough ("a full refund"); in longer
+texts all must be equal."""
 
 
 def words_of(text: str) -> list[str]:
@@ -58,6 +61,10 @@ def marks_of(text: str) -> tuple[list[str], int]:
 def is_reworded(one: str, other: str) -> bool:
     """Says whether two texts have their content words in one order, with none in another's place."""
     ours, theirs = _content(one), _content(other)
+    if ours == theirs:
+        return True
+    if max(len(ours), len(theirs)) > MOST_WEIGHED:
+        return False
     our_words, their_words = set(ours), set(theirs)
     if our_words - their_words and their_words - our_words:
         return False

@@ -39,6 +39,11 @@ bench: $(STAMPS)/dev console
 	@sh scripts/system_packages.sh "the benchmarks" wrk nginx redis-server gcc $(HEADERS)
 	@exec $(BIN)/python -m bench $(ARGS)
 
+##   bench-faults  the fault table: what clients see while one of two upstreams misbehaves (flags in ARGS)
+.PHONY: bench-faults
+bench-faults: $(STAMPS)/dev console
+	@exec $(BIN)/python -m bench.faults $(ARGS)
+
 ##   console  build the page's files into src/pilothouse/console (no Node needed beforehand)
 .PHONY: console
 console: $(CONSOLE)

@@ -70,7 +70,8 @@ def spared(chosen: Knobs) -> Knobs:
     return msgspec.structs.replace(chosen, status=200, fault="none")
 
 
-DEFAULT = [Knobs()]
+CALM = Knobs()
+DEFAULT = [CALM]
 LOT = random.Random(7)
 """Seeded: the same requests in the same order meet the same fate."""
 QUESTION = msgspec.json.Decoder(answers.Question)
@@ -176,7 +177,7 @@ class Upstream(asyncio.Protocol):
             STATS.bad_bodies += 1
             self._transport.write(answers.error(400, f"{problem}"))
             return
-        chosen = x_mock or asked or DEFAULT[0]
+        chosen = x_mock or asked or (CALM if path.startswith(UNCACHED) else DEFAULT[0])
         if chosen.share < 1 and LOT.random() >= chosen.share:
             chosen = spared(chosen)
         pieces = compose(path, question, chosen)

@@ -91,7 +91,7 @@ class Pace:
         self.connections, self.most, self.patience_s = connections, most, patience_s
         self.answers: list[Answer] = []
         self.idle: list[_Connection] = []
-        self.open = self.most_busy = 0
+        self.most_busy = 0
         self.busy: set[_Connection] = set()
         self.known: set[bytes] = set()
         self.started = 0.0
@@ -100,7 +100,9 @@ class Pace:
         """Moments of questions that wait for a connection to be made."""
         self._port = peer.port
         self._on_answer = on_answer
+        self._all: set[_Connection] = set()
         self._opening: set[asyncio.Task[None]] = set()
+        self._all_asked = asyncio.Event()
 
     async def run(self) -> list[Answer]:
         """Asks all questions, waits for their answers and returns them."""
@@ -110,16 +112,34 @@ class Pace:
         try:
             self.started = time.perf_counter()
             await self._ring()
-            until = self.started + self.seconds + self.patience_s
+            until = time.perf_counter() + self.patience_s
             while (self.busy or self._opening) and time.perf_counter() < until:  # noqa: ASYNC110 - all is asked
                 await asyncio.sleep(0.02)
         finally:
             gc.enable()
         for connection in list(self.busy):
             connection.finish("timeout")
-        for connection in [*self.idle, *self.busy]:
+        for connection in self._all:
             connection.close()
+        while self._all:  # noqa: ASYNC110 - a turn or two of the loop
+            await asyncio.sleep(0)
         return self.answers
+
+    def joined(self, connection: "_Connection") -> None:
+        """Gives a fresh connection the question that has waited longest, if there is one."""
+        self._all.add(connection)
+        if self.unasked:
+            connection.ask(self.unasked.popleft())
+        else:
+            self.idle.append(connection)
+
+    def left(self, connection: "_Connection") -> None:
+        """Forgets a connection."""
+        self._all.discard(connection)
+
+    def stop(self) -> None:
+        """Asks no more questions."""
+        self._all_asked.set()
 
     async def _ring(self) -> None:
         """Asks each question at its moment."""
@@ -127,7 +147,7 @@ class Pace:
         timer = libc.timerfd_create(CLOCK_MONOTONIC, NONBLOCK_CLOEXEC)
         seconds, nanoseconds = divmod(round(1e9 / self.rate), 1_000_000_000)
         libc.timerfd_settime(timer, 0, struct.pack("llll", seconds, nanoseconds, seconds, nanoseconds), None)
-        total, asked, all_asked = round(self.rate * self.seconds), 0, asyncio.Event()
+        total, asked = round(self.rate * self.seconds), 0
 
         def ring() -> None:
             nonlocal asked
@@ -137,10 +157,10 @@ class Pace:
                 self._ask(asked / self.rate)
                 asked += 1
             if asked == total:
-                all_asked.set()
+                self._all_asked.set()
 
         loop.add_reader(timer, ring)
-        await all_asked.wait()
+        await self._all_asked.wait()
         loop.remove_reader(timer)
         os.close(timer)
 
@@ -150,7 +170,7 @@ class Pace:
             if not connection.is_closed:
                 connection.ask(due_s)
                 return
-        if self.open + len(self._opening) >= self.most:
+        if len(self._all) + len(self._opening) >= self.most:
             self.end(Answer(due_s, 0, 0, "no connection", example="too many questions are unanswered"))
             return
         self.unasked.append(due_s)
@@ -206,11 +226,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._pace.open += 1
-        if self._pace.unasked:
-            self.ask(self._pace.unasked.popleft())
-        else:
-            self._pace.idle.append(self)
+        self._pace.joined(self)
 
     def ask(self, due_s: float) -> None:
         """Asks the question that was due at `due_s`."""
@@ -254,7 +270,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_closed = True
-        self._pace.open -= 1
+        self._pace.left(self)
         had = b"".join(self._pieces)[-200:]
         self.finish("cut", f"the connection ended ({exc}) after {had!r}")
 

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,11 +29,11 @@ CONFIGURATION = """
 models:
   mock-model:
     deployments:
-      - {{provider: mock, model: mock-model, price: {{input_usd: 0.15, output_usd: 0.6}}}}
-    record: {{content: full}}
+      - {provider: mock, model: mock-model, price: {input_usd: 0.15, output_usd: 0.6}}
+    record: {content: full}
 providers:
-  mock: {{dialect: openai, base_url: "http://127.0.0.1:{upstream}/v1"}}
-journal: {{quota_bytes: 34359738368}}
+  mock: {dialect: openai, base_url: "http://127.0.0.1:UPSTREAM/v1"}
+journal: {quota_bytes: 34359738368}
 """
 READY_WITHIN_S = 60.0
 
@@ -46,6 +47,10 @@ class Pilothouse:
         "while measured"
     )
     is_control_stopped = True
+    configuration = CONFIGURATION
+    variables: Mapping[str, str] = {}
+    key_limits: tuple[str, ...] = ()
+    """Flags of `keys create`."""
 
     def install(self, environment: Path) -> str:
         """Makes an environment of the fastest Python here, with the checkout's own packages."""
@@ -55,14 +60,14 @@ class Pilothouse:
         """Starts `up`; the root key asks until it answers, a member's key when it is measured."""
         port, home = free_port(), place.scratch / "home"
         configuration = place.scratch / "pilothouse.yaml"
-        configuration.write_text(CONFIGURATION.format(upstream=place.upstream_port))
+        configuration.write_text(self.configuration.replace("UPSTREAM", str(place.upstream_port)))
         python = str(place.environment / "bin/python")
         command = [python, "-m", "pilothouse", "up", "--home", str(home)]
         process, log = launch(
             place,
             *command,
             *("--port", str(port), "--config", str(configuration)),
-            environment={**os.environ, "PILOTHOUSE_ROOT_KEY": ROOT_KEY},
+            environment={**os.environ, "PILOTHOUSE_ROOT_KEY": ROOT_KEY, **self.variables},
             cores=(place.gateway_core, place.load_core),
         )
         running = Running(process=process, port=port, log=log, headers=_bearer(ROOT_KEY))
@@ -71,7 +76,7 @@ class Pilothouse:
 
     def _settle(self, running: Running, place: Place, home: Path) -> None:
         """Makes a member's key and puts each process on its core."""
-        running.headers = _bearer(_key(running, home))
+        running.headers = _bearer(_key(running, home, *self.key_limits))
         for one in running.counted():
             is_gateway = "pilothouse.gateway" in processes.command(one)
             processes.pin(one, place.gateway_core if is_gateway else place.load_core)
@@ -141,13 +146,14 @@ def version() -> str:
     return f"{pilothouse.__version__} ({commit or 'no git'})"
 
 
-def _key(running: Running, home: Path) -> str:
+def _key(running: Running, home: Path, *limits: str) -> str:
     """Makes a member's key, as soon as control answers.
 
     Raises:
         PeerUnavailableError: control does not answer, or `up` has ended.
     """
     command = [sys.executable, "-m", "pilothouse", "keys", "create", "bench", "--json", "--home", str(home)]
+    command += limits
     started, said = time.monotonic(), ""
     while time.monotonic() - started < READY_WITHIN_S and running.process.poll() is None:
         if any(home.glob("run/admin.sock")) or time.monotonic() - started > READY_WITHIN_S / 2:

@@ -26,6 +26,7 @@ from pilothouse.contracts.status import SupervisorStatus
 from pilothouse.network import sync
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))  # `bench`, which is not part of the installed package
 CACHE = Path(os.environ.get("PILOTHOUSE_TEST_CACHE", "~/.cache/pilothouse-tests")).expanduser()
 START_WITHIN_S = 180.0
 KEY = "root-key-of-the-journeys"

@@ -115,6 +115,21 @@ class Home(msgspec.Struct, frozen=True):
         """Where the supervisor takes orders: reload, upgrade."""
         return f"{self.run}/orders.sock"
 
+    @property
+    def counters(self) -> str:
+        """The file in which all gateway workers of this host count against limits."""
+        return f"{self.run}/counters.v1"
+
+    @property
+    def budgets(self) -> str:
+        """What was spent of each budget, so that the counters can be made again with little reading."""
+        return f"{self.root}/limits/budgets.json"
+
+    @property
+    def host_id(self) -> str:
+        """The random name under which this home counts together with others."""
+        return f"{self.root}/limits/host"
+
     def gateway_status_socket(self, worker: str) -> str:
         """Returns where the gateway worker `worker` answers `/status`."""
         return f"{self.run}/gateway-{worker}.sock"

@@ -19,12 +19,14 @@ import uvloop
 
 from pilothouse.contracts.errors import ConfigurationError
 from pilothouse.contracts.home import Home
+from pilothouse.contracts.snapshot import Snapshot
 from pilothouse.gateway.certificate import Certificate
 from pilothouse.gateway.directory import Directory
 from pilothouse.gateway.ending import Ending
 from pilothouse.gateway.follow import Follower
 from pilothouse.gateway.front import FrontDoor
 from pilothouse.gateway.health import Health
+from pilothouse.gateway.limits.upkeep import STORE_ADDRESS, Upkeep
 from pilothouse.gateway.server import Server
 from pilothouse.gateway.settings import GatewayProcess
 from pilothouse.gateway.state import GatewayState
@@ -58,20 +60,29 @@ async def serve(process: GatewayProcess, pepper: bytes) -> None:
     pool = Pool(process.settings.pool)
     state = GatewayState(process, pepper=pepper, journal=journal, pool=pool, loop=loop)
 
-    follower = Follower(
-        home.snapshot,
-        home.verifying_key,
-        lambda snapshot: state.obey(
-            Directory(snapshot, pepper=pepper, secrets=process.secrets, origins=pool.origin, book=state.book)
-        ),
-    )
+    upkeep = Upkeep(state.meter, home, process.worker, process.secrets.get(STORE_ADDRESS))
+
+    def obey(snapshot: Snapshot) -> None:
+        directory = Directory(
+            snapshot, pepper=pepper, secrets=process.secrets, origins=pool.origin, book=state.book
+        )
+        upkeep.obey(snapshot)
+        state.gatekeeper.obey(snapshot.admission)
+        state.obey(directory)
+
+    follower = Follower(home.snapshot, home.verifying_key, obey)
     follower.look()
-    health = Health(state, follower, journal, time.time_ns() // 1_000_000, certificate=certificate)
+    await upkeep.ready()
+    health = Health(
+        state, follower, journal, time.time_ns() // 1_000_000, upkeep=upkeep, certificate=certificate
+    )
     server = Server(FrontDoor(state, health), process.settings.limits, process.settings.deadlines)
     await server.listen(
         socket.socket(fileno=process.listen_fd), certificate.context if certificate is not None else None
     )
-    status = await serve_status(home.gateway_status_socket(process.worker), health.status)
+    status = await serve_status(
+        home.gateway_status_socket(process.worker), health.status, more={b"/usage": upkeep.usage}
+    )
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, 20, 50)
@@ -82,6 +93,7 @@ async def serve(process: GatewayProcess, pepper: bytes) -> None:
         asyncio.create_task(follower.follow()),
         asyncio.create_task(journal.watch()),
         asyncio.create_task(_keep_date(state)),
+        asyncio.create_task(upkeep.run()),
     ]
     if certificate is not None:
         tasks.append(asyncio.create_task(certificate.follow(server.renew)))

@@ -22,6 +22,7 @@ from pilothouse.gateway.directory import Route, Target
 from pilothouse.gateway.figures import UNKNOWN
 from pilothouse.gateway.ids import new_call_id, new_span_id, parse_traceparent, usable_request_id
 from pilothouse.gateway.mirror_end import MirrorEnd
+from pilothouse.gateway.limits.gate import Ticket
 from pilothouse.gateway.request import Request
 from pilothouse.gateway.state import GatewayState
 from pilothouse.gateway.wire import CallRequest
@@ -64,8 +65,17 @@ class Call:
     """The call that this one mirrors."""
     affinity: int = 0
     """What its deployment is chosen by where the route wants that: the same number, the same deployment."""
+    # spend
+    ticket: Ticket | None = None
+    """What it holds of its key's, team's and model's limits."""
+    limit_lines: bytes = b""
+    """Header lines that say what is left of them."""
+    has_waited: bool = False
+    """It has waited for the shared store once."""
     # admit
     priority: Priority = "normal"
+    is_admitted: bool = False
+    """It is counted among the calls that this worker works on."""
     # cache
     cache: CacheHit | None = None
     """How the answer came without an upstream call of its own."""
@@ -128,4 +138,4 @@ class Call:
 
     def headers(self) -> bytes:
         """Returns the header lines of every answer to this call."""
-        return self.names + self.state.clock.line
+        return self.names + self.limit_lines + self.state.clock.line

@@ -12,9 +12,16 @@ import msgspec
 from pilothouse.contracts.status import GatewayStatus
 from pilothouse.gateway.certificate import Certificate
 from pilothouse.gateway.follow import Follower
+from pilothouse.gateway.limits.upkeep import Upkeep
 from pilothouse.gateway.state import GatewayState
 from pilothouse.gateway.watch import deployments
 from pilothouse.telemetry.journal import Journal
+
+
+LOSS_NOTES = {
+    "open": "the shared counters are gone: limits are counted on this host alone",
+    "closed": "the shared counters are gone: limited calls are refused",
+}
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -39,9 +46,11 @@ class Health:
         journal: Journal,
         started_at_ms: int,
         *,
+        upkeep: Upkeep,
         certificate: Certificate | None = None,
     ) -> None:
         self._state = state
+        self._upkeep = upkeep
         self._certificate = certificate
         self._follower = follower
         self._journal = journal
@@ -62,6 +71,9 @@ class Health:
             notes.append(f"the newest certificate was refused: {self._certificate.refusal}")
         if self._state.has_successor:
             notes.append("this worker ends its last calls: another one serves in its place")
+        state, why = self._upkeep.state()
+        if state in ("open", "closed"):
+            notes.append(f"{LOSS_NOTES[state]} ({why})")
         if not control_answers(self._state.home.control_socket):
             notes.append("control is away: calls are answered, the console and the management API are not")
         return Readiness(
@@ -76,6 +88,7 @@ class Health:
         """Returns the worker's live gauges."""
         readiness = self.readiness()
         state = self._state
+        counters, why = self._upkeep.state()
         return GatewayStatus(
             worker=state.process.worker,
             pid=os.getpid(),
@@ -94,6 +107,11 @@ class Health:
             snapshot_refusals_total=self._follower.refusals_total,
             resident_bytes=_resident_bytes(),
             upstreams=state.pool.status(),
+            queued=state.gatekeeper.queued(),
+            shed_total=state.gatekeeper.shed_total,
+            limited_total=state.meter.limited_total,
+            counters=counters,
+            counters_reason=why,
             deployments=deployments(state),
             retries_total=state.book.retries_total,
             fallbacks_total=state.book.fallbacks_total,

@@ -4,10 +4,12 @@
     limit          is there room for it: size, time, disk                  limit.py
     read           what is asked: the few fields of the body we need       read.py
     route          which deployments answer for this model                 route.py
+    spend          is it within the limits of its key, team and model      spend.py
+    admit          is there a place for it, or must it wait                admit.py
     call           send it, and answer with what comes back                dispatch.py → plain.py, stream.py
     record         one event in the journal before the last byte leaves    record.py
 
-The first five run here, at once, on the event loop; the answer comes later by callbacks, and ends the call in
+They run here, at once, on the event loop; the answer comes later by callbacks, and ends the call in
 `record.end`. A step that cannot go on raises an `ApiError`, which is answered and recorded all the same.
 
 Refuses to know sockets. Invariant: a call that enters `take` is recorded exactly once, however it ends.
@@ -18,6 +20,7 @@ from collections.abc import Callable
 
 from pilothouse.contracts.errors import ApiError, InternalError
 from pilothouse.contracts.events import Operation
+from pilothouse.gateway.admit import admit
 from pilothouse.gateway.authenticate import authenticate
 from pilothouse.gateway.call import Call
 from pilothouse.gateway.client import ClientConnection
@@ -28,11 +31,12 @@ from pilothouse.gateway.read import read
 from pilothouse.gateway.record import refuse
 from pilothouse.gateway.request import Request
 from pilothouse.gateway.route import route
+from pilothouse.gateway.spend import spend
 from pilothouse.gateway.state import GatewayState
 
 Step = Callable[[Call], None]
 
-STEPS: tuple[Step, ...] = (authenticate, limit, read, route, dispatch)
+STEPS: tuple[Step, ...] = (authenticate, limit, read, route, spend, admit, dispatch)
 
 logger = logging.getLogger(__name__)
 
@@ -49,10 +53,19 @@ def take(
     if speaks is not None:
         call.speaks, call.dialect = speaks, speaks.name
         call.names += b"request-id: %b\r\n" % call.request_id.encode()  # as Anthropic names it
+    call.go_on = go_on
     state.in_flight += 1
     state.requests_total += 1
+    go_on(call)
+
+
+def go_on(call: Call) -> None:
+    """Runs the steps that are left. A step that sets `call.is_held` calls `call.go_on(call)` later."""
+    call.is_held = False
     try:
-        for step in STEPS:
+        while not call.is_held and call.next_step < len(STEPS):
+            step = STEPS[call.next_step]
+            call.next_step += 1
             step(call)
     except ApiError as error:
         refuse(call, error)

@@ -13,6 +13,7 @@ from pilothouse.gateway.answers import OK, error_bytes
 from pilothouse.gateway.call import Call
 from pilothouse.gateway.content import content_of
 from pilothouse.gateway.figures import cost_usd
+from pilothouse.gateway.settle import settle
 
 CLIENT_CLOSED = 499
 """The status of a call whose client hung up before it was given one (nginx's number for it)."""
@@ -78,6 +79,8 @@ def end(
         return
     call.is_ended = True
     call.state.in_flight -= 1
+    if call.is_admitted or call.ticket is not None:
+        settle(call, outcome)
     call.state.errors_total += error is not None
     message = error_message or (error.message if error is not None else None)
     event = _completed(call, status, outcome, error, message)

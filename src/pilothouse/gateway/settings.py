@@ -118,6 +118,8 @@ class GatewayProcess(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Providers' API keys by the name that the snapshot uses."""
     allowed_hosts: tuple[str, ...] = ()
     """Host names that a browser may use for this server, besides loopback names and addresses in figures."""
+    window_s: Annotated[float, msgspec.Meta(gt=0)] = 60.0
+    """What counts as a minute where requests and tokens are limited, in seconds: tests shorten it."""
     settings: GatewaySettings = GatewaySettings()
     """The `gateway:` section."""
     journal: JournalSettings = JournalSettings()

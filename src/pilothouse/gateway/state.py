@@ -5,13 +5,16 @@ Refuses to know how any of it is used. Invariant: one object a process, passed i
 
 from asyncio import AbstractEventLoop
 from hashlib import blake2b
+from time import perf_counter
 from typing import Protocol
 
 from pilothouse.contracts.errors import UnavailableError
 from pilothouse.contracts.events import Content, Event
 from pilothouse.contracts.home import Home
+from pilothouse.gateway.admission.gatekeeper import Gatekeeper
 from pilothouse.gateway.answers import Clock
 from pilothouse.gateway.directory import Directory
+from pilothouse.gateway.limits.meter import Meter
 from pilothouse.gateway.routing.book import Book
 from pilothouse.gateway.settings import GatewayProcess
 from pilothouse.network.pool import Pool
@@ -58,6 +61,10 @@ class GatewayState:
         self.shadows = 0
         self.shadows_total = 0
         self.shadows_dropped_total = 0
+        self.meter = Meter(self.home, window_s=process.window_s)
+        """What keys, teams and models may use, and have used."""
+        self.gatekeeper = Gatekeeper(loop, perf_counter)
+        """Who is let in, and who waits."""
         self.in_flight = 0
         self.streams = 0
         self.requests_total = 0

@@ -208,6 +208,8 @@ class Rig:
         self.revision = 0
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
+        self.process_settings: dict[str, Any] = {}
+        """More of what the worker process is handed."""
         self._raw: list[socket.socket] = []
 
     # -- the snapshot
@@ -321,6 +323,7 @@ class Rig:
                 "secrets": {"vendor-key": PROVIDER_SECRET},
                 "settings": settings,
                 "journal": {"segment_bytes": 4 << 20, "quota_bytes": 64 << 20, "reserve_bytes": 0},
+                **self.process_settings,
             }
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "pilothouse.gateway"],
@@ -377,9 +380,17 @@ class Rig:
 
     def status(self) -> dict[str, Any]:
         """Returns the worker's live gauges."""
+        return self._status("/status")
+
+    def usage(self) -> list[dict[str, Any]]:
+        """Returns how much of each limit is used."""
+        limits: list[dict[str, Any]] = self._status("/usage").get("limits", [])
+        return limits
+
+    def _status(self, path: str) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(self.home.gateway_status_socket("0"))
-            connection.sendall(b"GET /status HTTP/1.1\r\n\r\n")
+            connection.sendall(f"GET {path} HTTP/1.1\r\n\r\n".encode())
             answer = b"".join(iter(lambda: connection.recv(65536), b""))
         gauges: dict[str, Any] = json.loads(answer.partition(b"\r\n\r\n")[2])
         return gauges
@@ -466,6 +477,27 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     rig.close_raw()
     assert rig.stop() == 0
     upstream.close()
+
+
+@pytest.fixture(scope="module")
+def start_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Rig]]:
+    """Gives `start_rig(handed, **settings)`: another home with a worker that is handed more than usual."""
+    rigs: list[Rig] = []
+
+    def start(handed: dict[str, Any] | None = None, **settings: Any) -> Rig:
+        rig = Rig(tmp_path_factory.mktemp("h"), Upstream())
+        rigs.append(rig)
+        rig.process_settings = handed or {}
+        rig.publish(rig.snapshot())
+        rig.start(**{**FAST, **settings})
+        return rig
+
+    yield start
+    for rig in rigs:
+        rig.close_raw()
+        if rig.process is not None and rig.process.poll() is None:
+            assert rig.stop() == 0
+        rig.upstream.close()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import { OverviewView } from "./views/overview.tsx";
 import { Playground } from "./views/playground.tsx";
 import { Requests } from "./views/requests.tsx";
 import { SignIn } from "./views/sign-in.tsx";
+import { TrafficView } from "./views/traffic.tsx";
 import { StatusStrip } from "./views/status-strip.tsx";
 import { FailureNotice } from "./parts/notice.tsx";
 
@@ -76,6 +77,7 @@ function Frame({ session, onSignedOut: signedOut }: { session: Session; onSigned
     "?": () => setHelpOpen(true),
     "g o": () => openView("overview"),
     "g r": () => openView("requests"),
+    "g t": () => openView("traffic"),
     "g p": () => openView("playground"),
     "g k": () => openView("keys"),
     t: nextTheme,
@@ -96,6 +98,7 @@ function Frame({ session, onSignedOut: signedOut }: { session: Session; onSigned
       <main id="main" tabIndex={-1} class={`main view-${view}`}>
         {view === "overview" && <OverviewView overview={overview} window_s={window_s} tail={tail} query={query} />}
         {view === "requests" && <Requests tail={tail} query={query} />}
+        {view === "traffic" && <TrafficView />}
         {view === "playground" && <Playground query={query} />}
         {view === "keys" && <Keys session={session} />}
         {view === "missing" && (

@@ -10,6 +10,7 @@ import "./styles/requests.css";
 import "./styles/call.css";
 import "./styles/playground.css";
 import "./styles/keys.css";
+import "./styles/traffic.css";
 
 restoreTheme();
 const root = document.getElementById("app");

@@ -1,7 +1,7 @@
 // Numbers as people read them.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { age, bytes, change, changeInPoints, count, durationText, percent, rate, UNKNOWN, usd, windowOf } from "../src/say/units.ts";
+import { age, bytes, change, changeInPoints, count, durationText, percent, rate, remaining, UNKNOWN, usd, windowOf } from "../src/say/units.ts";
 
 test("what is not known is a dash, never zero", () => {
   for (const say of [count, rate, durationText, percent, usd, bytes]) {
@@ -49,4 +49,8 @@ test("an age is said roughly, a moment to come exactly", () => {
 test("a window that does not exist is the usual one", () => {
   assert.equal(windowOf("3600"), 3600);
   for (const text of [null, "", "x", "901", "-300"]) assert.equal(windowOf(text), 900);
+});
+
+test("what is left until something is over is said roughly", () => {
+  assert.deepEqual([0.2, 41, 700, 25_000, 700_000].map(remaining), ["1 s", "41 s", "12 min", "7 h", "9 d"]);
 });

@@ -3,6 +3,7 @@
 const STROKES = {
   overview: "M3 12l4-5 4 3 6-7M3 17h14",
   requests: "M3 5h14M3 10h14M3 15h9",
+  traffic: "M3 10h4M7 10l4-5h6M7 10l4 5h6M15 3l2 2-2 2M15 13l2 2-2 2",
   playground: "M3 4h14v9H9l-4 3v-3H3z",
   keys: "M12.5 3a4.5 4.5 0 1 1-4 6.6L3 15v2h3v-2h2v-2l1.7-1.7M13.7 6.3v.1",
   sun: "M10 6.5a3.5 3.5 0 1 1 0 7 3.5 3.5 0 0 1 0-7zM10 1.5v2M10 16.5v2M1.5 10h2M16.5 10h2M4 4l1.4 1.4M14.6 14.6L16 16M4 16l1.4-1.4M14.6 5.4L16 4",

@@ -2,7 +2,7 @@
 // Refuses to know what a view shows. Invariant: loading the address again gives the same screen.
 import { useEffect, useState } from "preact/hooks";
 
-export type View = "overview" | "requests" | "playground" | "keys" | "missing";
+export type View = "overview" | "requests" | "traffic" | "playground" | "keys" | "missing";
 
 export interface Address {
   view: View;
@@ -12,6 +12,7 @@ export interface Address {
 const PATHS: Record<Exclude<View, "missing">, string> = {
   overview: "/",
   requests: "/requests",
+  traffic: "/traffic",
   playground: "/playground",
   keys: "/keys",
 };

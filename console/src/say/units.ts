@@ -49,6 +49,14 @@ export function durationText(value_ms: number | null | undefined): string {
   return unit ? `${value} ${unit}` : value;
 }
 
+/** 41 s · 12 min · 7 h · 8 d: how long until something is over. */
+export function remaining(seconds: number): string {
+  if (seconds < 100) return `${Math.ceil(seconds)} s`;
+  if (seconds < 100 * 60) return `${Math.ceil(seconds / 60)} min`;
+  if (seconds < 48 * 3600) return `${Math.ceil(seconds / 3600)} h`;
+  return `${Math.ceil(seconds / 86_400)} d`;
+}
+
 /** 0.012 → 1.20 % */
 export function percent(value: number | null | undefined): string {
   if (value === null || value === undefined) return UNKNOWN;

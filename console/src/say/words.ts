@@ -42,6 +42,23 @@ export function operationOf(call: Pick<Call, "operation" | "is_stream">): string
   return call.is_stream ? `${word} stream` : word;
 }
 
+const DIALECTS: Record<string, string> = { openai: "OpenAI chat", responses: "OpenAI Responses", anthropic: "Anthropic Messages" };
+
+/** The protocol that the client spoke. */
+export function dialectOf(dialect: string): string {
+  return DIALECTS[dialect] ?? dialect;
+}
+
+/** What is special about how a call was answered, in words for a mark; nothing for a plain call. */
+export function marksOf(call: Pick<Call, "cache" | "shadow_of" | "arm" | "dialect">): { word: string; means: string }[] {
+  const marks: { word: string; means: string }[] = [];
+  if (call.cache) marks.push({ word: call.cache === "coalesced" ? "coalesced" : "cached", means: `Answered without an upstream call of its own (${call.cache})` });
+  if (call.shadow_of) marks.push({ word: "shadow", means: "A copy of another call; nobody saw its answer" });
+  if (call.arm) marks.push({ word: `arm ${call.arm}`, means: "The arm of an experiment" });
+  if (call.dialect !== "openai") marks.push({ word: call.dialect, means: `The client spoke ${dialectOf(call.dialect)}` });
+  return marks;
+}
+
 /** The first and last characters of a long identifier. */
 export function shortId(id: string): string {
   return id.length <= 14 ? id : `${id.slice(0, 6)}…${id.slice(-6)}`;

@@ -1,6 +1,7 @@
 // The facts of one call beside its words: tokens, cost, parameters, identifiers, and the whole as JSON.
 import { changeQuery, openView } from "../place/address.ts";
 import { bytes, count, durationText, rate, UNKNOWN, usd } from "../say/units.ts";
+import { dialectOf } from "../say/words.ts";
 import { pretty } from "../say/messages.ts";
 import type { CallDetail } from "../wire/shapes.ts";
 import { CopyButton } from "../parts/copy.tsx";
@@ -25,6 +26,11 @@ export function CallFacts({ call }: { call: CallDetail }) {
         {call.cost_usd !== null ? usd(call.cost_usd) : call.input_tokens === null && call.output_tokens === null ? UNKNOWN : "unpriced"}
         {call.price_source && <span class="quiet fact-aside"> {call.price_source}</span>}
       </Fact>
+      {call.saved_usd !== null && <Fact label="Cache saved">{usd(call.saved_usd)}</Fact>}
+      <Fact label="Dialect">{dialectOf(call.dialect)}</Fact>
+      {call.cache !== null && <Fact label="Cache">{call.cache}</Fact>}
+      {call.experiment !== null && <Fact label="Experiment">{call.experiment}<span class="quiet"> arm </span>{call.arm}</Fact>}
+      {call.priority !== "normal" && <Fact label="Priority">{call.priority}</Fact>}
       {call.logprob_mean !== null && (
         <Fact label="Log-probability">
           {call.logprob_mean.toFixed(2)}<span class="quiet"> mean, {call.logprob_min?.toFixed(2) ?? "–"} least</span>
@@ -75,6 +81,7 @@ export function CallIds({ call }: { call: CallDetail }) {
       <dl class="ids">
         <Id name="Request" value={call.request_id} />
         <Id name="Call" value={call.call_id} />
+        <Id name="Shadow of" value={call.shadow_of} onShow={() => changeQuery({ call: call.shadow_of })} words="the call" />
         <Id name="Conversation" value={call.conversation_id} onShow={only("conversation_id", call.conversation_id)} words="its calls" />
         <Id name="Trace" value={call.trace_id} />
         <Id name="Key" value={call.key_id} onShow={only("key_id", call.key_id)} words={`calls of ${call.key_name ?? "this key"}`} />

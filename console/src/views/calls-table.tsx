@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { changeQuery } from "../place/address.ts";
 import { useKeys } from "../place/keyboard.ts";
 import { count, durationText, fullMoment, moment, rate, usd } from "../say/units.ts";
-import { operationOf, shortId, toneOf } from "../say/words.ts";
+import { marksOf, operationOf, shortId, toneOf } from "../say/words.ts";
 import type { Call } from "../wire/shapes.ts";
 import { Dot } from "../parts/small.tsx";
 
@@ -38,6 +38,15 @@ function Tokens({ call }: { call: Call }) {
   return <>{count(call.input_tokens)}<span class="quiet"> → </span>{count(call.output_tokens)}</>;
 }
 
+/** What is special about a call: the first thing in a word, the others when asked. */
+function Marks({ call }: { call: Call }) {
+  const marks = marksOf(call);
+  const first = marks[0];
+  if (!first) return null;
+  const all = marks.map((mark) => `${mark.word}: ${mark.means}`).join("\n");
+  return <span class="mark" title={all}>{first.word}{marks.length > 1 && ` +${marks.length - 1}`}</span>;
+}
+
 function Cells({ call, longest_ms }: { call: Call; longest_ms: number }) {
   return (
     <>
@@ -50,6 +59,7 @@ function Cells({ call, longest_ms }: { call: Call; longest_ms: number }) {
       <td class="c-model" title={call.error_message ?? call.model ?? ""}>
         {call.model ?? "no model"}{" "}
         <span class="quiet">{call.error_code ?? operationOf(call)}</span>
+        <Marks call={call} />
       </td>
       <td class="c-key" title={call.key_id ?? ""}>{call.key_name ?? call.key_id ?? "no key"}</td>
       <td class="c-first num">{durationText(call.first_token_ms)}</td>
@@ -68,7 +78,13 @@ function Cells({ call, longest_ms }: { call: Call; longest_ms: number }) {
 }
 
 export function CallsTable({ calls, fresh, opened, label }: CallsTableProps) {
-  const [active, setActive] = useState<string | null>(opened);
+  const [active, show] = useState<string | null>(opened);
+  // Keys may come quicker than the page is drawn: where one is, is known at once.
+  const walked = useRef(opened);
+  const setActive = (id: string): void => {
+    walked.current = id;
+    show(id);
+  };
   const body = useRef<HTMLTableSectionElement>(null);
   const openedBefore = useRef(opened);
   const at = calls.findIndex((call) => isSame(call, active));
@@ -76,7 +92,8 @@ export function CallsTable({ calls, fresh, opened, label }: CallsTableProps) {
 
   const rowOf = (index: number): HTMLElement | null => (body.current?.children[index] as HTMLElement | undefined) ?? null;
   const move = (by: number): void => {
-    const next = Math.min(calls.length - 1, Math.max(0, at < 0 ? 0 : at + by));
+    const from = calls.findIndex((call) => isSame(call, walked.current));
+    const next = Math.min(calls.length - 1, Math.max(0, from < 0 ? 0 : from + by));
     const call = calls[next];
     if (!call) return;
     setActive(call.call_id);

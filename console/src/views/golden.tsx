@@ -25,13 +25,16 @@ function quantileTile(id: string, name: string, of: Quantiles): Golden {
   };
 }
 
-function costTile(of: Overview["cost_usd"], calls: number): Golden {
+function costTile({ cost_usd: of, calls, cache, shadows }: Overview): Golden {
   // A window in which nothing has a price has no cost; it does not cost $0.
   const isKnown = of.value !== null && calls > 0 && (of.value > 0 || of.unpriced_calls === 0);
   const unpriced = `${count(of.unpriced_calls)} ${of.unpriced_calls === 1 ? "call" : "calls"} unpriced`;
+  const asides: [string, string][] = [];
+  if (cache?.saved_usd) asides.push(["cache saved", usd(cache.saved_usd)]);
+  if (shadows?.calls) asides.push(["shadows apart", shadows.cost_usd === null ? "unpriced" : usd(shadows.cost_usd)]);
   return {
     id: "cost", name: "Cost", value: isKnown ? usd(of.value) : calls > 0 && of.unpriced_calls > 0 ? "unpriced" : "–", unit: "",
-    more: [["", of.unpriced_calls > 0 ? unpriced : calls > 0 ? "every call priced" : "no calls"]],
+    more: [["", of.unpriced_calls > 0 ? unpriced : calls > 0 ? "every call priced" : "no calls"], ...asides],
     change: isKnown ? change(of.value, of.previous) : null, better: null,
     lines: [line("cost", isKnown ? of.series : of.series.map(() => null), "--series-2")], say: usd,
   };
@@ -44,7 +47,7 @@ function goldenOf(overview: Overview): Golden[] {
   return [
     {
       id: "requests", name: "Requests", value: rate(overview.requests_per_second.value), unit: "/s",
-      more: [["", `${count(overview.calls)} ${overview.calls === 1 ? "call" : "calls"}`]],
+      more: [["", `${count(overview.calls)} ${overview.calls === 1 ? "call" : "calls"}`], ...(overview.cache?.share.value ? [["cached", `${percent(overview.cache.share.value)} %`] as [string, string]] : [])],
       change: change(overview.requests_per_second.value, overview.requests_per_second.previous), better: null,
       lines: [line("requests", overview.requests_per_second.series)], say: (value) => `${rate(value)}/s`,
     },
@@ -63,7 +66,7 @@ function goldenOf(overview: Overview): Golden[] {
       change: change(output.value, output.previous), better: null,
       lines: [line("out", output.series), line("in", input.series, "--series-2")], say: (value) => `${value >= 1000 ? `${(value / 1000).toFixed(1)}k` : rate(value)}/s`,
     },
-    costTile(overview.cost_usd, overview.calls),
+    costTile(overview),
   ];
 }
 

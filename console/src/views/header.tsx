@@ -8,6 +8,7 @@ import { Icon, type IconName, Wheel } from "../parts/icon.tsx";
 const TABS: { view: Exclude<View, "missing">; word: string; icon: IconName; keys: string }[] = [
   { view: "overview", word: "Overview", icon: "overview", keys: "g o" },
   { view: "requests", word: "Requests", icon: "requests", keys: "g r" },
+  { view: "traffic", word: "Traffic", icon: "traffic", keys: "g t" },
   { view: "playground", word: "Playground", icon: "playground", keys: "g p" },
   { view: "keys", word: "Keys", icon: "keys", keys: "g k" },
 ];

@@ -5,6 +5,7 @@ import { Kbd } from "../parts/small.tsx";
 const KEYS: [string[], string][] = [
   [["g", "o"], "Overview"],
   [["g", "r"], "Requests"],
+  [["g", "t"], "Traffic"],
   [["g", "p"], "Playground"],
   [["g", "k"], "Keys"],
   [["/"], "Filter the requests"],

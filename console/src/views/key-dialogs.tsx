@@ -3,6 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { type ApiFailure, ask, asFailure } from "../wire/client.ts";
 import type { KeyRow, NewKey, Role } from "../wire/shapes.ts";
+import type { Limits, Priority } from "../wire/traffic-shapes.ts";
 import { CopyButton } from "../parts/copy.tsx";
 import { Dialog } from "../parts/dialog.tsx";
 import { FailureNotice } from "../parts/notice.tsx";
@@ -58,6 +59,42 @@ function Asking<T>({ title, verb, isDanger = false, act, onDone, onClose, childr
   );
 }
 
+const LIMITS: { name: keyof Limits; word: string; step: string }[] = [
+  { name: "requests_per_minute", word: "Calls a minute", step: "1" },
+  { name: "tokens_per_minute", word: "Tokens a minute", step: "1" },
+  { name: "concurrency", word: "Calls at once", step: "1" },
+  { name: "budget_day_usd", word: "US dollars a day", step: "any" },
+  { name: "budget_month_usd", word: "US dollars a month", step: "any" },
+];
+const PRIORITIES: Priority[] = ["high", "normal", "low"];
+
+/** The limits that a form says; an empty field is no limit. */
+function limitsOf(form: FormData): Record<string, number | null> {
+  return Object.fromEntries(LIMITS.map(({ name }) => [name, form.get(name) ? Number(form.get(name)) : null]));
+}
+
+function LimitFields({ limits, priority }: { limits?: Limits; priority: Priority }) {
+  return (
+    <div class="limit-fields">
+      {LIMITS.map(({ name, word, step }) => (
+        <label key={name} class="field"><span>{word}</span><input name={name} type="number" min={step === "1" ? 1 : 0} step={step} inputMode="decimal" placeholder="no limit" defaultValue={limits?.[name]?.toString() ?? ""} /></label>
+      ))}
+      <label class="field"><span>Priority</span><select name="priority" defaultValue={priority}>{PRIORITIES.map((one) => <option key={one} value={one} selected={one === priority}>{one}</option>)}</select></label>
+    </div>
+  );
+}
+
+export function ChangeLimits({ row, onDone, onClose }: { row: KeyRow; onDone: () => void; onClose: () => void }) {
+  const change = (form: FormData): Promise<unknown> =>
+    ask<unknown>(`/api/v1/keys/${encodeURIComponent(row.id)}`, { method: "PATCH", body: { limits: limitsOf(form), priority: form.get("priority") } });
+  return (
+    <Asking title={`Limits of ${row.name}`} verb="Change the limits" act={change} onDone={onDone} onClose={onClose}>
+      <p class="quiet">Gateways obey within a second. An empty field is no limit.</p>
+      <LimitFields limits={row.limits} priority={row.priority} />
+    </Asking>
+  );
+}
+
 export function CreateKey({ mayMakeAdmin, onMade, onClose }: { mayMakeAdmin: boolean; onMade: (made: NewKey) => void; onClose: () => void }) {
   const create = (form: FormData): Promise<NewKey> => {
     const days = Number(form.get("days"));
@@ -66,6 +103,7 @@ export function CreateKey({ mayMakeAdmin, onMade, onClose }: { mayMakeAdmin: boo
       body: {
         name: String(form.get("name")).trim(), role: form.get("role"), team: String(form.get("team")).trim() || null, models: names(form.get("models")),
         expires_at_ms: days > 0 ? Date.now() + days * DAY_MS : null, record: form.get("content") === "none" ? { content: "none" } : null,
+        limits: limitsOf(form), priority: form.get("priority"),
       },
     });
   };
@@ -84,6 +122,10 @@ export function CreateKey({ mayMakeAdmin, onMade, onClose }: { mayMakeAdmin: boo
         <label class="field"><span>Expires</span><select name="days">{LIVES.map(({ days, word }) => <option key={days} value={String(days)}>{word}</option>)}</select></label>
         <label class="field"><span>Words of its calls</span><select name="content"><option value="full">recorded, sealed</option><option value="none">not recorded</option></select></label>
       </div>
+      <details class="limit-details">
+        <summary>Limits</summary>
+        <LimitFields priority="normal" />
+      </details>
     </Asking>
   );
 }

@@ -1,24 +1,37 @@
 // API keys: who may call, made here, shown once, replaced or ended.
 import { useState } from "preact/hooks";
-import { age, fullMoment } from "../say/units.ts";
+import { age, count, fullMoment, usd } from "../say/units.ts";
 import type { Tone } from "../say/words.ts";
 import { usePolled } from "../wire/polling.ts";
 import type { KeyRow, NewKey, Session } from "../wire/shapes.ts";
+import type { Limits } from "../wire/traffic-shapes.ts";
 import { Icon } from "../parts/icon.tsx";
 import { FailureNotice } from "../parts/notice.tsx";
 import { Pill } from "../parts/small.tsx";
 import { openView } from "../place/address.ts";
-import { CreateKey, RevokeKey, RotateKey, ShownOnce } from "./key-dialogs.tsx";
+import { ChangeLimits, CreateKey, RevokeKey, RotateKey, ShownOnce } from "./key-dialogs.tsx";
 
 const POLL_MS = 10_000;
 
-type Asked = { what: "create" } | { what: "revoke" | "rotate"; row: KeyRow } | { what: "shown"; made: NewKey } | null;
+type Asked = { what: "create" } | { what: "revoke" | "rotate" | "limits"; row: KeyRow } | { what: "shown"; made: NewKey } | null;
 
 function stateOf(row: KeyRow, now_ms: number): { word: string; tone: Tone } {
   if (row.revoked_at_ms !== null && row.revoked_at_ms <= now_ms) return { word: "revoked", tone: "quiet" };
   if (row.revoked_at_ms !== null) return { word: `ends ${age(row.revoked_at_ms, now_ms)}`, tone: "warn" };
   if (row.expires_at_ms !== null && row.expires_at_ms <= now_ms) return { word: "expired", tone: "quiet" };
   return { word: "active", tone: "good" };
+}
+
+/** "60/min, $5 a day", or a dash. */
+function limitsText(limits: Limits): string {
+  const said = [
+    limits.requests_per_minute === null ? null : `${count(limits.requests_per_minute)}/min`,
+    limits.tokens_per_minute === null ? null : `${count(limits.tokens_per_minute)} tokens/min`,
+    limits.concurrency === null ? null : `${count(limits.concurrency)} at once`,
+    limits.budget_day_usd === null ? null : `${usd(limits.budget_day_usd)} a day`,
+    limits.budget_month_usd === null ? null : `${usd(limits.budget_month_usd)} a month`,
+  ];
+  return said.filter((part) => part !== null).join(", ") || "–";
 }
 
 function Row({ row, mayManage, onAsk }: { row: KeyRow; mayManage: boolean; onAsk: (asked: Asked) => void }) {
@@ -35,12 +48,14 @@ function Row({ row, mayManage, onAsk }: { row: KeyRow; mayManage: boolean; onAsk
       <td data-label="Role">{row.role}</td>
       <td data-label="Team">{row.team ?? "–"}</td>
       <td data-label="Models">{row.models === null ? "all" : row.models.join(", ") || "none"}</td>
+      <td data-label="Limits">{limitsText(row.limits)}{row.priority !== "normal" && <span class="quiet"> {row.priority} priority</span>}</td>
       <td data-label="Last used" title={row.last_used_at_ms === null ? "" : fullMoment(row.last_used_at_ms)}>{row.last_used_at_ms === null ? "never" : age(row.last_used_at_ms, now_ms)}</td>
       <td data-label="Made" title={fullMoment(row.created_at_ms)}>{age(row.created_at_ms, now_ms)}</td>
       <td data-label="Expires">{row.expires_at_ms === null ? "never" : fullMoment(row.expires_at_ms)}</td>
       <td class="key-actions">
         {mayManage && isLive && (
           <>
+            <button type="button" class="button" aria-label={`Change the limits of ${row.name}`} onClick={() => onAsk({ what: "limits", row })}>Limits</button>
             <button type="button" class="button" aria-label={`Rotate ${row.name}`} onClick={() => onAsk({ what: "rotate", row })}>Rotate</button>
             <button type="button" class="button danger" aria-label={`Revoke ${row.name}`} onClick={() => onAsk({ what: "revoke", row })}>Revoke</button>
           </>
@@ -79,15 +94,15 @@ export function Keys({ session }: { session: Session }) {
       </header>
       {keys.failure && <FailureNotice failure={keys.failure} />}
       {shown.length > 0 && (
-        <table class="table keys" data-testid="keys">
+        <div class="wide-table"><table class="table keys" data-testid="keys">
           <thead>
             <tr>
-              <th scope="col">Name</th><th scope="col">State</th><th scope="col">Role</th><th scope="col">Team</th><th scope="col">Models</th>
+              <th scope="col">Name</th><th scope="col">State</th><th scope="col">Role</th><th scope="col">Team</th><th scope="col">Models</th><th scope="col">Limits</th>
               <th scope="col">Last used</th><th scope="col">Made</th><th scope="col">Expires</th><th scope="col"><span class="offscreen">Actions</span></th>
             </tr>
           </thead>
           <tbody>{shown.map((row) => <Row key={row.id} row={row} mayManage={mayManage} onAsk={setAsked} />)}</tbody>
-        </table>
+        </table></div>
       )}
       {keys.data && shown.length === 0 && <p class="empty">No keys yet. Programs that call the models each get one of their own.</p>}
       {ended.length > 0 && (
@@ -97,6 +112,7 @@ export function Keys({ session }: { session: Session }) {
       )}
       {asked?.what === "create" && <CreateKey mayMakeAdmin={mayManage} onMade={onMade} onClose={onClose} />}
       {asked?.what === "rotate" && <RotateKey row={asked.row} onMade={onMade} onClose={onClose} />}
+      {asked?.what === "limits" && <ChangeLimits row={asked.row} onDone={onDone} onClose={onClose} />}
       {asked?.what === "revoke" && <RevokeKey row={asked.row} onDone={onDone} onClose={onClose} />}
       {asked?.what === "shown" && <ShownOnce made={asked.made} onClose={onClose} />}
     </section>

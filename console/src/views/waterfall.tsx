@@ -33,7 +33,8 @@ function attemptBars(call: CallDetail): Bar[] {
     const from_ms = attempt.started_ms ?? 0;
     const isBad = attempt.error_code != null || (attempt.status ?? 200) >= 400;
     const why = isBad ? ` · ${attempt.error_code ?? attempt.status ?? "failed"}` : "";
-    return { name: `${attempt.deployment}${why}`, from_ms, to_ms: from_ms + (attempt.duration_ms ?? 0), kind: isBad ? "failed" : "attempt" };
+    const reason = attempt.reason && attempt.reason !== "first" ? `${attempt.reason}: ` : "";
+    return { name: `${reason}${attempt.deployment}${why}`, from_ms, to_ms: from_ms + (attempt.duration_ms ?? 0), kind: isBad ? "failed" : "attempt" };
   });
 }
 

@@ -58,7 +58,7 @@ export async function failureOf(response: Response): Promise<ApiFailure> {
 }
 
 export interface Ask {
-  method?: "GET" | "POST" | "DELETE";
+  method?: "GET" | "POST" | "PATCH" | "DELETE";
   body?: unknown;
   signal?: AbortSignal;
   /** A 401 to this request is an answer, not the end of the session. */

@@ -1,6 +1,8 @@
 // The management API's JSON, as types. Refuses to know how it is fetched or shown.
 // Invariant: names and nullability are the server's; nothing is renamed on the way in.
 
+import type { Limits, Priority } from "./traffic-shapes.ts";
+
 export type Role = "root" | "admin" | "member" | "viewer";
 
 export interface Session {
@@ -42,6 +44,8 @@ export interface Overview {
   input_tokens_per_second: Measure;
   output_tokens_per_second: Measure;
   cost_usd: Measure & { unpriced_calls: number };
+  cache?: { share: Measure; saved_usd: number | null };
+  shadows?: { calls: number; cost_usd: number | null };
 }
 
 export interface Price {
@@ -120,6 +124,13 @@ export interface Call {
   conversation_id: string | null;
   trace_id: string | null;
   subject: string | null;
+  dialect: string;
+  cache: string | null;
+  experiment: string | null;
+  arm: string | null;
+  shadow_of: string | null;
+  priority: string;
+  saved_usd: number | null;
 }
 
 export interface Attempt {
@@ -129,6 +140,7 @@ export interface Attempt {
   error_code?: string | null;
   started_ms?: number;
   duration_ms?: number;
+  reason?: "first" | "retry" | "fallback" | "hedge";
 }
 
 export interface CallDetail extends Call {
@@ -157,6 +169,8 @@ export interface KeyRow {
   revoked_at_ms: number | null;
   last_used_at_ms: number | null;
   prefix: string;
+  limits: Limits;
+  priority: Priority;
 }
 
 export interface NewKey extends KeyRow {

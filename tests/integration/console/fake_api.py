@@ -66,6 +66,7 @@ class FakeApi:
         self.now_ms = time.time_ns() // 1_000_000
         self.calls: list[Json] = fake_data.make_calls(self.now_ms, calls)
         self.keys: list[Json] = fake_data.keys(self.now_ms)
+        self.traffic: Json = fake_data.traffic()
         self.sessions: set[str] = set()
         self.chats: list[Json] = []
         self.token_s = TOKEN_S
@@ -148,6 +149,8 @@ class FakeApi:
             ("/api/v1/requests/tail", ["GET"], self.tail),
             ("/api/v1/requests/{id}", ["GET"], self.request),
             ("/api/v1/keys", ["GET", "POST"], self.keys_route),
+            ("/api/v1/keys/{id}", ["PATCH"], self.change_key),
+            ("/api/v1/traffic", ["GET"], self.traffic_route),
             ("/api/v1/keys/{id}/revoke", ["POST"], self.revoke),
             ("/api/v1/keys/{id}/rotate", ["POST"], self.rotate),
             ("/api/v1/status", ["GET"], self.status),
@@ -291,12 +294,26 @@ class FakeApi:
             "revoked_at_ms": None,
             "last_used_at_ms": None,
             "prefix": f"ph_new{number}",
+            "limits": fake_data.NO_LIMITS | (asked.get("limits") or {}),
+            "priority": asked.get("priority") or "normal",
         }
         self.keys.insert(0, row)
         return row | {"key": f"ph_new{number}_{'s3cret' * 5}"}
 
     def _key(self, request: Request) -> Json:
         return next(row for row in self.keys if row["id"] == request.path_params["id"])
+
+    async def change_key(self, request: Request) -> Response:
+        """Changes a key's limits."""
+        asked = await request.json()
+        row = self._key(request)
+        row["limits"] = row["limits"] | asked.get("limits", {})
+        row["priority"] = asked.get("priority", row["priority"])
+        return JSONResponse(row)
+
+    async def traffic_route(self, _request: Request) -> Response:
+        """How traffic is steered."""
+        return JSONResponse(self.traffic)
 
     async def revoke(self, request: Request) -> Response:
         """Ends a key."""

@@ -111,6 +111,13 @@ def make_call(number: int, at_ms: int, rng: random.Random) -> Json:
         "conversation_id": f"conv_{number % 7:04d}",
         "trace_id": f"{number * 7919:032x}",
         "subject": f"sub_{number % 5:012x}",
+        "dialect": "openai",
+        "cache": None,
+        "experiment": None,
+        "arm": None,
+        "shadow_of": None,
+        "priority": "normal",
+        "saved_usd": None,
     }
 
 
@@ -409,6 +416,117 @@ def models() -> list[Json]:
     ]
 
 
+NO_LIMITS: Json = dict.fromkeys(
+    ("requests_per_minute", "tokens_per_minute", "concurrency", "budget_day_usd", "budget_month_usd")
+)
+
+
+def _steered(identity: str, **rest: Any) -> Json:
+    plain: Json = {
+        "deployment": identity,
+        "model": identity.partition("/")[0],
+        "breaker": "closed",
+        "breaker_workers": 2,
+        "workers": 2,
+        "cause": None,
+        "is_ejected": False,
+        "is_ready": True,
+        "held_ms": 0.0,
+        "in_flight": 0,
+        "ewma_ms": None,
+        "attempts": 0,
+        "failed": 0,
+        "limited": 0,
+        "error_share": None,
+        "opened": 0,
+    }
+    return plain | rest
+
+
+def traffic() -> Json:
+    """Two workers: one deployment open in one of them, one limit full, one cache at work."""
+    ok = {"attempts": 6120, "failed": 4, "error_share": 0.00065, "in_flight": 5, "ewma_ms": 84.2}
+    broken = {"breaker": "open", "breaker_workers": 1, "cause": "failures", "attempts": 402, "failed": 119}
+    return {
+        "workers": 2,
+        "in_flight": 7,
+        "queued": {"high": 0, "normal": 3, "low": 12},
+        "shed": 41,
+        "limited": 208,
+        "counters": "redis",
+        "counters_reason": None,
+        "retries": 131,
+        "fallbacks": 17,
+        "hedges": 4,
+        "shadows": 388,
+        "deployments": [
+            _steered("smollm2-135m-instruct/llama_cpp-0", **ok),
+            _steered(
+                "assistant/openai-0", attempts=3880, failed=31, error_share=0.008, in_flight=2, ewma_ms=412.0
+            ),
+            _steered(
+                "assistant/anthropic-1", **broken, error_share=0.296, ewma_ms=640.0, limited=22, opened=3
+            ),
+            _steered("all-minilm-l6-v2/llama_cpp-0", breaker="half_open", cause="silence", breaker_workers=2),
+        ],
+        "limits": [
+            _used(
+                "key",
+                "key_checkout",
+                "requests_per_minute",
+                412.0,
+                600.0,
+                shown="checkout service",
+                resets_s=41.0,
+            ),
+            _used(
+                "key",
+                "key_checkout",
+                "budget_month_usd",
+                187.2,
+                200.0,
+                shown="checkout service",
+                resets_s=7e5,
+            ),
+            _used("team", "shop", "concurrency", 8.0, 8.0),
+        ],
+        "caches": [
+            {
+                "model": ASSISTANT,
+                "entries": 812,
+                "bytes": 3_400_000,
+                "exact": 240,
+                "semantic": 60,
+                "coalesced": 12,
+                "misses": 936,
+                "hit_share": 0.25,
+            }
+        ],
+    }
+
+
+def _used(
+    scope: str,
+    name: str,
+    limit: str,
+    used: float,
+    most: float,
+    *,
+    shown: str | None = None,
+    resets_s: float = 0.0,
+) -> Json:
+    return {
+        "scope": scope,
+        "name": name,
+        "shown_name": shown or name,
+        "limit": limit,
+        "used": used,
+        "most": most,
+        "share": used / most,
+        "resets_s": resets_s,
+    }
+
+
 def keys(now_ms: int) -> list[Json]:
     """Four keys, one of them revoked."""
     day = 86_400_000
@@ -426,6 +544,9 @@ def keys(now_ms: int) -> list[Json]:
                 "revoked_at_ms": now_ms - day if at == 3 else None,
                 "last_used_at_ms": now_ms - at * 240_000 if at else None,
                 "prefix": f"ph_{identity[4:8]}",
+                "limits": NO_LIMITS
+                | ({"requests_per_minute": 600, "budget_month_usd": 200.0} if at == 1 else {}),
+                "priority": "low" if at == 2 else "normal",
             }
         )
     return rows

@@ -10,7 +10,7 @@ from tests.integration.console.fake_api import FakeApi
 
 pytestmark = pytest.mark.browser
 
-VIEWS = ["/", "/?chart=tokens", "/requests", "/playground", "/keys"]
+VIEWS = ["/", "/?chart=tokens", "/requests", "/traffic", "/playground", "/keys"]
 
 CONTRASTS = """() => {
   const probe = document.body.appendChild(document.createElement("span"));
@@ -72,6 +72,7 @@ def test_everything_can_be_reached_by_keyboard(page: Page, api: FakeApi) -> None
         ("gr", "/requests"),
         ("gp", "/playground"),
         ("gk", "/keys"),
+        ("gt", "/traffic"),
         ("go", "/"),
         ("gr", "/requests"),
     ):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Literal
 
-from pilothouse.contracts.errors import ApiError, InternalError, UnavailableError
+from pilothouse.contracts.errors import ApiError, InternalError, InvalidRequestError, UnavailableError
 from pilothouse.contracts.events import Attempt, AttemptReason, Outcome
 from pilothouse.gateway import record
 from pilothouse.gateway.call import Call
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 ENGINE_POLL_S = 0.1
 """How often an engine that does not listen yet is tried."""
+NOT_TRANSLATABLE = "not_translatable"
+"""The code of what only a provider of another dialect can serve."""
 IMPATIENCE_S = 1.0
 """A client that leaves after less says nothing about the deployment, in seconds."""
 
@@ -68,9 +70,9 @@ class Answering:
         target = route.group(call.arm).choose(call.affinity, now_s, is_stream=call.is_stream)
         if target is None:
             step = self._start_in_trouble(route, now_s)
-            self._send(step.target, step.reason)
+            self._send_able(step.target, step.reason)
             return
-        self._send(target, "first")
+        self._send_able(target, "first")
         after_ms = route.routing.hedge_after_ms
         if after_ms is not None:
             self.hedge_timer = call.state.loop.call_later(after_ms / 1000, self._hedge)
@@ -286,7 +288,7 @@ class Answering:
 
     def _send_or_give_up(self, target: Target, reason: AttemptReason) -> None:
         self.timer = None
-        self._guarded(lambda: self._send(target, reason))
+        self._guarded(lambda: self._send_able(target, reason))
 
     def _guarded(self, act: Callable[[], None]) -> None:
         """Does what the event loop asks for; a fault of ours ends the call and not the worker."""
@@ -296,6 +298,22 @@ class Answering:
             self.give_up(error)
         except Exception as error:  # noqa: BLE001 - the border of the process: called by the event loop
             self.give_up(InternalError(f"The gateway met a fault of its own ({type(error).__name__})."))
+
+    def _send_able(self, target: Target, reason: AttemptReason) -> None:
+        """Sends to `target`, or if it does not speak what the call needs, to the next that does."""
+        while True:
+            try:
+                self._send(target, reason)
+            except InvalidRequestError as error:
+                if error.code != NOT_TRANSLATABLE:
+                    raise
+                fault = Fault(error, kind=None, blame="unknown", is_elsewhere=True, is_unsent=True)
+                step = self._trail().after(fault, target, perf_counter())
+                if step is None:
+                    raise
+                target = step.target
+            else:
+                return
 
     def _send(self, target: Target, reason: AttemptReason) -> None:
         call = self.call

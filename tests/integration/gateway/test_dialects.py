@@ -65,6 +65,14 @@ def several(worker: "Rig") -> Iterator["Rig"]:
                 route("sure", "anthropic", "claude"),
                 route("gpt", "openai", "gpt"),
                 route("plain", "openish", "plain"),
+                ModelRoute(
+                    name="either",
+                    kind="chat",
+                    deployments=(
+                        Deployment(id="either/0", provider="openish", upstream_model="plain", weight=9),
+                        Deployment(id="either/1", provider="anthropic", upstream_model="claude", weight=1),
+                    ),
+                ),
             ),
             wildcard_providers=(),
             prices={},
@@ -362,6 +370,18 @@ def test_what_only_claude_can_do_is_refused_elsewhere(rig: "Rig", wire: Any) -> 
     refused = rig.post("/v1/messages", {**asked, "model": "plain"})
     assert refused.status == 400
     assert "web_search_20250305" in refused.json["error"]["message"]
+
+
+def test_of_several_deployments_one_is_asked_that_can(rig: "Rig", wire: Any) -> None:
+    answers(rig, wire, MESSAGE)
+    asked = {
+        **ASK_MESSAGE,
+        "model": "either",
+        "tools": [{"type": "web_search_20250305", "name": "web_search"}],
+    }
+    for _ in range(5):
+        assert rig.post("/v1/messages", asked).status == 200
+        assert rig.upstream.body()["model"] == "claude"
 
 
 def test_tokens_are_counted_or_estimated(rig: "Rig", wire: Any) -> None:

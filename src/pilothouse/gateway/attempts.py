@@ -19,7 +19,6 @@ from pilothouse.gateway.routing.faults import Blame, Fault
 from pilothouse.gateway.routing.vitals import Vitals
 from pilothouse.gateway.second import Second
 from pilothouse.gateway.trail import Step, Trail
-from pilothouse.gateway.translate import unfit_for
 from pilothouse.network.errors import NetworkError, PoolFullError
 from pilothouse.network.exchange import Exchange, ResponseHead
 
@@ -68,8 +67,7 @@ class Answering:
         call, now_s = self.call, perf_counter()
         route.budget.called(now_s)
         call.client.occupant = self
-        unfit = unfit_for(call, route) if call.only_native is not None else ()
-        target = route.group(call.arm).choose(call.affinity, now_s, unfit, is_stream=call.is_stream)
+        target = route.group(call.arm).choose(call.affinity, now_s, is_stream=call.is_stream)
         if target is None:
             step = self._start_in_trouble(route, now_s)
             self._send_able(step.target, step.reason)

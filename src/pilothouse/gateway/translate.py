@@ -13,7 +13,7 @@ from pilothouse.gateway.dialects import openai
 from pilothouse.gateway.dialects.catalogue import RESPONSES_UPSTREAM
 from pilothouse.gateway.dialects.client import Asked, ClientStream
 from pilothouse.gateway.dialects.upstream import UpstreamDialect, UpstreamStream
-from pilothouse.gateway.directory import Route, Target
+from pilothouse.gateway.directory import Target
 from pilothouse.gateway.passage import PassageReader, PassageWriter
 from pilothouse.network.exchange import ResponseHead
 
@@ -32,13 +32,6 @@ def upstream_of(call: Call, target: Target) -> UpstreamDialect | None:
 def is_native(call: Call, upstream: UpstreamDialect | None) -> bool:
     """Says whether client and provider speak the same dialect, and it is not chat."""
     return upstream is not None and upstream.name == call.dialect
-
-
-def unfit_for(call: Call, route: Route) -> frozenset[str]:
-    """Returns the deployments that have no word for what is asked, while others of the model do."""
-    return frozenset(
-        target.deployment for target in route.targets if not is_native(call, upstream_of(call, target))
-    )
 
 
 def chat_of(call: Call, body: bytes) -> bytes:

@@ -51,7 +51,7 @@ def worker(start_rig: "Callable[..., Rig]") -> "Rig":
 def test_calls_without_limits_say_nothing_of_them(rig: "Rig") -> None:
     limit(rig, Limits(requests_per_minute=1))
     assert not [name for name in rig.chat().headers if "ratelimit" in name]
-    assert rig.status()["counters"] == "host"
+    assert rig.status().get("counters") == "host"
 
 
 def test_requests_a_minute_are_counted_told_and_refused(rig: "Rig") -> None:
@@ -66,6 +66,23 @@ def test_requests_a_minute_are_counted_told_and_refused(rig: "Rig") -> None:
     assert 1 <= int(refused.headers["retry-after"]) <= WINDOW_S + 1
     assert refused.headers["x-ratelimit-reset-requests"].endswith("s")
     assert rig.recorded(refused).end.outcome == "refused"
+
+
+def test_a_session_and_a_rotated_key_are_counted_as_the_key_they_came_from(rig: "Rig") -> None:
+    plain, limits = rig.snapshot(), Limits(requests_per_minute=3)
+    name = f"key_{plain.revision}"
+    blue, green = "ph_blue_0123456789", "ph_green_0123456789"
+    keys = (
+        rig.key(RED, name, limits=limits),
+        rig.key(blue, f"{name}_next", limits=limits, counted_as=name),
+        rig.key(green, f"ses_{plain.revision}", limits=limits, counted_as=name),
+    )
+    fresh = type(plain)(**{**fields(plain), "keys": (*plain.keys, *keys)})
+    rig.publish(fresh)
+    rig.until(lambda: rig.status()["snapshot_revision"] == plain.revision)
+    assert [rig.chat(key=key).status for key in (RED, blue, green, RED, blue, green)] == [200] * 3 + [429] * 3
+    assert [each["name"] for each in rig.usage() if each["scope"] == "key" and each["name"] == name] == [name]
+    assert not [each for each in rig.usage() if each["name"] in {f"{name}_next", f"ses_{plain.revision}"}]
 
 
 def test_a_window_slides(rig: "Rig") -> None:

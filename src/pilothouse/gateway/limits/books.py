@@ -7,7 +7,7 @@ journal between that and the row's own beginning, by the row itself from then on
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +24,7 @@ from pilothouse.gateway.limits.layout import (
     MONTH,
     MONTH_NANO_USD,
 )
-from pilothouse.gateway.limits.recount import Ended, ended_since
+from pilothouse.gateway.limits.recount import NOBODY, Ended, ended_since
 
 AT_ONCE: Final = 32
 """Rows copied under one hold of the lock: some 30 µs."""
@@ -114,13 +114,16 @@ def spans_of(counting: Counting, gates: list[Gate], now_ns: int) -> Spans:
     }
 
 
-def gather(folder: str, spans: Spans, pause: Callable[[], None]) -> Spent:
+def gather(
+    folder: str, spans: Spans, pause: Callable[[], None], counted_as: Mapping[str, str] = NOBODY
+) -> Spent:
     """Returns what was spent between these moments, by day; reads the journal for as long as that takes.
 
     Touches no counter, so that it may run in a thread: the lock of the file does not part threads.
     """
     spent: Spent = {name: {} for name in spans}
-    for ended in ended_since(folder, min(start for start, _ in spans.values()), pause):
+    since_ns = min(start for start, _ in spans.values())
+    for ended in ended_since(folder, since_ns, pause, counted_as):
         if ended.nano_usd:
             _add(ended, spans, spent)
     return spent

@@ -56,6 +56,8 @@ class Meter:
         self.limited_total = 0
         self.shared: SharedLimits | None = None
         """The limits of all hosts, where they are counted together."""
+        self.counted_as: dict[str, str] = {}
+        """Sessions and rotated keys by the key as which they are counted."""
         self._wanted: list[Limited] = []
         self._table: Table | None = None
         self._counting: Counting | None = None
@@ -74,6 +76,8 @@ class Meter:
     def gates_of(self, key_id: str | None, team: str | None, model: str | None) -> tuple[Gate, ...]:
         """Returns what a call must pass."""
         found: tuple[Gate, ...] = ()
+        if self.counted_as and key_id is not None:
+            key_id = self.counted_as.get(key_id, key_id)
         for gates, name in ((self.keys, key_id), (self.teams, team), (self.models, model)):
             if gates and name is not None:
                 gate = gates.get(name)
@@ -89,6 +93,7 @@ class Meter:
             ConfigurationError: The file cannot be made.
         """
         self._wanted = limited(snapshot)
+        self.counted_as = {key.id: key.counted_as for key in snapshot.keys if key.counted_as is not None}
         self.counters = snapshot.counters
         if self._wanted and self._table is None:
             self.open(now)
@@ -108,7 +113,7 @@ class Meter:
         self._make_gates(now)
         if is_wanted(self._counting):
             since_ns = now.unix_ns - round((self.window_s + 1) * NANO)
-            calls = list(ended_since(self._home.journal, since_ns))
+            calls = list(ended_since(self._home.journal, since_ns, counted_as=self.counted_as))
             gates: dict[books.Name, Gate] = {(gate.scope, gate.name): gate for gate in self.gates()}
             refill(self._counting, gates, calls, now_s=now.mono_s, now_ns=now.unix_ns)
             logger.info("a new file of counters was filled with %d calls of the last minute", len(calls))
@@ -210,7 +215,10 @@ class Meter:
 
 def limited(snapshot: Snapshot) -> list[Limited]:
     """Returns the keys, teams and models of a snapshot that have limits."""
-    found: list[Limited] = [("key", key.id, key.limits) for key in snapshot.keys if key.limits != NO_LIMITS]
+    keys = {key.counted_as or key.id: key.limits for key in snapshot.keys if key.limits != NO_LIMITS}
+    # Of a key and the one it is rotated to, the word of the key that is counted holds, while it is there.
+    keys |= {key.id: key.limits for key in snapshot.keys if key.id in keys and key.limits != NO_LIMITS}
+    found: list[Limited] = [("key", name, limits) for name, limits in keys.items()]
     found += [("team", name, limits) for name, limits in snapshot.teams.items() if limits != NO_LIMITS]
     found += [("model", model.name, model.limits) for model in snapshot.models if model.limits != NO_LIMITS]
     return found

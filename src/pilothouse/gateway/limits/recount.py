@@ -5,7 +5,7 @@ when it has ended; what cannot be read is stepped over.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
@@ -14,6 +14,7 @@ from pilothouse.contracts.events import Outcome
 from pilothouse.gateway.limits.gate import NANO
 from pilothouse.telemetry.segments import first_offset, list_segments, read_chunk
 
+NOBODY: Mapping[str, str] = {}
 CHUNK_BYTES = 262_144
 """How much is read in one go: the thread that does it holds the interpreter for about a millisecond."""
 CLOCK_MARGIN_NS = 2_000_000_000
@@ -60,13 +61,19 @@ class _Frame(msgspec.Struct, array_like=True):
 _decode = msgspec.msgpack.Decoder(_Frame).decode
 
 
-def ended_since(folder: str, since_ns: int, pause: Callable[[], None] | None = None) -> Iterator[Ended]:
+def ended_since(
+    folder: str,
+    since_ns: int,
+    pause: Callable[[], None] | None = None,
+    counted_as: Mapping[str, str] = NOBODY,
+) -> Iterator[Ended]:
     """Yields the calls that ended after a moment and were let in.
 
     Args:
         folder: The journal's folder.
         since_ns: The moment, in Unix nanoseconds; segments last written before it are not opened.
         pause: Called after each piece that was read.
+        counted_as: Sessions and rotated keys by the key as which they are counted.
     """
     for name in list_segments(folder):
         path = f"{folder}/{name}"
@@ -76,7 +83,7 @@ def ended_since(folder: str, since_ns: int, pause: Callable[[], None] | None = N
             for event in _events(path, pause):
                 end_ns = event.at_ns + round(event.duration_ms * 1e6)
                 if end_ns > since_ns and was_let_in(event.outcome, has_attempts=bool(event.attempts)):
-                    yield _ended(event, end_ns)
+                    yield _ended(event, end_ns, counted_as)
         except (OSError, JournalError, msgspec.MsgspecError):
             continue  # erased in the meantime, or damaged from its first byte
 
@@ -102,7 +109,8 @@ def _events(path: str, pause: Callable[[], None] | None) -> Iterator[_Completed]
             pause()
 
 
-def _ended(event: _Completed, end_ns: int) -> Ended:
+def _ended(event: _Completed, end_ns: int, counted_as: Mapping[str, str]) -> Ended:
     tokens = 0 if event.cache is not None else (event.input_tokens or 0) + (event.output_tokens or 0)
     cost = round((event.cost_usd or 0.0) * NANO)
-    return Ended(event.at_ns, end_ns, event.key_id, event.team, event.model, tokens, cost)
+    key_id = None if event.key_id is None else counted_as.get(event.key_id, event.key_id)
+    return Ended(event.at_ns, end_ns, key_id, event.team, event.model, tokens, cost)

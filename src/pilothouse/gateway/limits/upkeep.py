@@ -20,7 +20,6 @@ from pilothouse.contracts.snapshot import Snapshot
 from pilothouse.contracts.status import CounterState, UsageStatus
 from pilothouse.gateway.limits import books
 from pilothouse.gateway.limits.meter import Meter, Moment
-from pilothouse.gateway.limits.shared import DEADLINE_S, SharedLimits
 
 STORE_ADDRESS: Final = "counters"
 """The name under which a worker is handed the shared store's address."""
@@ -29,6 +28,8 @@ WRITE_S: Final = 5.0
 """How often the sums of money are kept beside the counters."""
 PAUSE_S: Final = 0.002
 """How long the thread that reads the journal rests between two pieces."""
+FIRST_ANSWER_S: Final = 0.5
+"""How long a worker that starts waits for the shared store before it serves."""
 NOT_HANDED: Final = "this worker was not handed the store's address"
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class Upkeep:
         shared = self._meter.shared
         if shared is not None and self._task is not None:
             with suppress(TimeoutError):
-                async with asyncio.timeout(2 * DEADLINE_S):
+                async with asyncio.timeout(FIRST_ANSWER_S):
                     await shared.asked.wait()
 
     async def run(self) -> None:
@@ -115,7 +116,11 @@ class Upkeep:
             counting = self._meter.counting
             spans = books.spans_of(counting, waiting, time.time_ns())
             spent = await asyncio.to_thread(
-                books.gather, self._home.journal, spans, lambda: time.sleep(PAUSE_S)
+                books.gather,
+                self._home.journal,
+                spans,
+                lambda: time.sleep(PAUSE_S),
+                dict(self._meter.counted_as),
             )
             if counting is self._meter.counting:  # else the file was replaced meanwhile: again, next second
                 books.take_in(counting, waiting, spent, time.time_ns())
@@ -135,6 +140,8 @@ class Upkeep:
         counters = meter.counters
         is_wanted = meter.is_on and counters.store == "redis"
         if is_wanted and (meter.shared is None or counters.namespace != self._namespace):
+            from pilothouse.gateway.limits.shared import SharedLimits  # its library is large
+
             self._end_task()
             self._namespace = counters.namespace
             shared = meter.shared = SharedLimits(

@@ -33,6 +33,8 @@ from pilothouse.store.artefacts import ArtefactStore
 
 MODEL = "all-minilm-l6-v2"
 THRESHOLDS = (0.80, 0.85, 0.88, 0.90, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
+SHOWN = 0.90
+"""The threshold from which wrong answers of the corpus are listed."""
 BATCH = 32
 Pairs = tuple[tuple[str, str], ...]
 
@@ -157,6 +159,9 @@ def corpus_table(url: str, path: Path) -> Iterator[str]:
         hit = best >= threshold
         wrong = int((hit & ~is_own).sum())
         yield f"| {threshold:.2f} | {int(hit.sum())} | {wrong} |"
+    yield ""
+    for row in np.flatnonzero((best >= SHOWN) & ~is_own):
+        yield f"{best[row]:.3f}  {texts[row]}  |  {texts[nearest[row]]}"
 
 
 def main() -> None:

@@ -172,6 +172,8 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     """Limits by team label."""
     counters: Counters = Counters()
     admission: Admission = Admission()
+    forgotten_subjects: tuple[str, ...] = ()
+    """Data subjects whose answers no cache may keep, as the record of a call names them."""
 
 
 class SignedSnapshot(msgspec.Struct, frozen=True):

@@ -64,7 +64,12 @@ async def serve(process: GatewayProcess, pepper: bytes) -> None:
 
     def obey(snapshot: Snapshot) -> None:
         directory = Directory(
-            snapshot, pepper=pepper, secrets=process.secrets, origins=pool.origin, book=state.book
+            snapshot,
+            pepper=pepper,
+            secrets=process.secrets,
+            origins=pool.origin,
+            book=state.book,
+            caches=state.caches,
         )
         upkeep.obey(snapshot)
         state.gatekeeper.obey(snapshot.admission)

@@ -98,7 +98,11 @@ class Answering:
     # -- what the client does -----------------------------------------------------------------------
 
     def on_client_gone(self) -> None:
-        """Cancels the upstream call, and records the call as cancelled."""
+        """Cancels the upstream call, and records the call as cancelled, unless others wait for its answer."""
+        capture = self.call.capture
+        if capture is not None and capture.is_wanted():
+            capture.abandon(self)
+            return
         is_stopping = self.call.state.is_stopping
         blame: Blame = "failed" if self._was_silent() and not is_stopping else "unknown"
         self.release()
@@ -108,8 +112,9 @@ class Answering:
         self.cancelled("cut" if is_stopping else "cancelled")
 
     def on_client_paused(self) -> None:
-        """Stops reading the upstream."""
-        if self.exchange is not None:
+        """Stops reading the upstream, unless others wait for its answer."""
+        capture = self.call.capture
+        if self.exchange is not None and (capture is None or not capture.is_wanted()):
             self.exchange.pause()
 
     def on_client_resumed(self) -> None:

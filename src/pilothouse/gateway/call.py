@@ -16,13 +16,14 @@ from pilothouse.contracts.events import (
 )
 from pilothouse.contracts.snapshot import KeyRecord, Price, RecordPolicy
 from pilothouse.contracts.traffic import Priority
+from pilothouse.gateway.capture import Capture
 from pilothouse.gateway.client import ClientConnection
 from pilothouse.gateway.dialects.client import ClientDialect as Speaker
 from pilothouse.gateway.directory import Route, Target
 from pilothouse.gateway.figures import UNKNOWN
 from pilothouse.gateway.ids import new_call_id, new_span_id, parse_traceparent, usable_request_id
-from pilothouse.gateway.mirror_end import MirrorEnd
 from pilothouse.gateway.limits.gate import Ticket
+from pilothouse.gateway.mirror_end import MirrorEnd
 from pilothouse.gateway.request import Request
 from pilothouse.gateway.state import GatewayState
 from pilothouse.gateway.wire import CallRequest
@@ -69,7 +70,7 @@ class Call:
     ticket: Ticket | None = None
     """What it holds of its key's, team's and model's limits."""
     limit_lines: bytes = b""
-    """Header lines that say what is left of them."""
+    """Header lines that say what is left of them; the cache adds its own."""
     has_waited: bool = False
     """It has waited for the shared store once."""
     # admit
@@ -80,6 +81,10 @@ class Call:
     cache: CacheHit | None = None
     """How the answer came without an upstream call of its own."""
     saved_usd: float | None = None
+    capture: Capture | None = None
+    """Who takes the answer besides the client."""
+    is_abandoned: bool = False
+    """Its client has gone, and it goes on for those who wait for the same."""
     # call
     target: Target | None = None
     provider: str | None = None

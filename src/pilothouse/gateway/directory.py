@@ -6,6 +6,7 @@ a revoked key or a removed model is gone with the old object.
 
 import hmac
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from pilothouse.contracts.errors import SnapshotError
 from pilothouse.contracts.snapshot import (
@@ -18,6 +19,7 @@ from pilothouse.contracts.snapshot import (
     RecordPolicy,
     Snapshot,
 )
+from pilothouse.gateway.caching.caches import Caches, ModelCache
 from pilothouse.gateway.dialects import openai
 from pilothouse.gateway.dialects.catalogue import UPSTREAM
 from pilothouse.gateway.edits import name_as_json
@@ -88,11 +90,15 @@ class Route:
 
     __slots__ = (
         "arms",
+        "batching",
         "budget",
+        "caching",
         "created_s",
         "experiment",
         "fallbacks",
+        "gathered",
         "is_listed",
+        "is_plain",
         "is_watched",
         "kind",
         "model_json",
@@ -106,7 +112,13 @@ class Route:
     )
 
     def __init__(
-        self, model: ModelRoute, targets: tuple[Target, ...], budget: Budget, *, is_listed: bool
+        self,
+        model: ModelRoute,
+        targets: tuple[Target, ...],
+        budget: Budget,
+        *,
+        is_listed: bool,
+        caching: ModelCache | None = None,
     ) -> None:
         routing = model.routing
         self.name = model.name
@@ -121,6 +133,13 @@ class Route:
         self.fallbacks = routing.fallbacks
         self.shadows = routing.shadows
         self.experiment = routing.experiment
+        self.caching = caching
+        """What is kept of its answers."""
+        self.batching = model.batching if model.kind == "embedding" else None
+        self.gathered: dict[bytes, Any] = {}
+        """Embedding calls that wait to be sent together; what they are is the step's business."""
+        self.is_plain = caching is None and self.batching is None
+        """Whether every call is sent upstream by itself."""
         self.wants_key = routing.strategy in AFFINITIES
         self.is_watched = len(targets) > 1 or "outage" in routing.fallbacks
         """Whether there is anywhere to go when a deployment falls silent."""
@@ -147,6 +166,7 @@ class Directory:
         secrets: Mapping[str, str],
         origins: Origins,
         book: Book | None = None,
+        caches: Caches | None = None,
     ) -> None:
         """Makes a snapshot ready.
 
@@ -156,12 +176,15 @@ class Directory:
             secrets: Providers' API keys by the names that the snapshot uses.
             origins: Gives the connections to an address.
             book: The worker's memory of its deployments; without it everything starts anew.
+            caches: The answers that it keeps; without them nothing is found again.
 
         Raises:
             SnapshotError: It cannot be obeyed.
         """
         self._book = Book() if book is None else book
+        self._caches = Caches() if caches is None else caches
         self.revision = snapshot.revision
+        self.forgotten_subjects = snapshot.forgotten_subjects
         self._pepper = pepper
         self._secrets = secrets
         self._origins = origins
@@ -214,7 +237,8 @@ class Directory:
     def _route(self, model: ModelRoute, *, is_listed: bool) -> Route:
         targets = tuple(self._target(deployment, model) for deployment in model.deployments)
         budget = self._book.budget(model.name, model.routing)
-        return Route(model, targets, budget, is_listed=is_listed)
+        caching = self._caches.of(model, self._providers.get)
+        return Route(model, targets, budget, is_listed=is_listed, caching=caching)
 
     def _target(self, deployment: Deployment, model: ModelRoute) -> Target:
         provider = self._providers.get(deployment.provider)

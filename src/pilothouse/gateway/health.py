@@ -17,7 +17,6 @@ from pilothouse.gateway.state import GatewayState
 from pilothouse.gateway.watch import deployments
 from pilothouse.telemetry.journal import Journal
 
-
 LOSS_NOTES = {
     "open": "the shared counters are gone: limits are counted on this host alone",
     "closed": "the shared counters are gone: limited calls are refused",
@@ -112,6 +111,7 @@ class Health:
             limited_total=state.meter.limited_total,
             counters=counters,
             counters_reason=why,
+            caches=state.caches.status(),
             deployments=deployments(state),
             retries_total=state.book.retries_total,
             fallbacks_total=state.book.fallbacks_total,

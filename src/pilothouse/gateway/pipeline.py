@@ -6,6 +6,7 @@
     route          which deployments answer for this model                 route.py
     spend          is it within the limits of its key, team and model      spend.py
     admit          is there a place for it, or must it wait                admit.py
+    cache          was it answered before, or is it under way              cache.py → flight.py, gather.py
     call           send it, and answer with what comes back                dispatch.py → plain.py, stream.py
     record         one event in the journal before the last byte leaves    record.py
 
@@ -22,6 +23,7 @@ from pilothouse.contracts.errors import ApiError, InternalError
 from pilothouse.contracts.events import Operation
 from pilothouse.gateway.admit import admit
 from pilothouse.gateway.authenticate import authenticate
+from pilothouse.gateway.cache import cache
 from pilothouse.gateway.call import Call
 from pilothouse.gateway.client import ClientConnection
 from pilothouse.gateway.dialects.client import ClientDialect
@@ -36,7 +38,7 @@ from pilothouse.gateway.state import GatewayState
 
 Step = Callable[[Call], None]
 
-STEPS: tuple[Step, ...] = (authenticate, limit, read, route, spend, admit, dispatch)
+STEPS: tuple[Step, ...] = (authenticate, limit, read, route, spend, admit, cache, dispatch)
 
 logger = logging.getLogger(__name__)
 

@@ -43,6 +43,7 @@ class PlainAnswer(Answering):
         """Keeps a piece of the body, up to the limit."""
         self.parts.append(data)
         self.size += len(data)
+        self.call.client.hold(len(data))
         if self.size > self.call.state.max_answer_bytes:
             assert self.call.target is not None
             self.fail(Fault(bad_answer(self.call.target), kind=None, blame="unknown", is_retryable=False))
@@ -113,6 +114,8 @@ class PlainAnswer(Answering):
         call = self.call
         self.note_attempt(OK, None, "ok")
         call.response_bytes = len(body)
+        if call.capture is not None:
+            call.capture.whole(body if call.operation == "embeddings" else kept)
         try:
             record.end(call, status=OK, outcome="completed", response=kept)
         except JournalError as error:

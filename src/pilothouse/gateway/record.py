@@ -78,6 +78,9 @@ def end(
     if call.is_ended:
         return
     call.is_ended = True
+    came_to = outcome
+    if call.is_abandoned:
+        status, outcome = status_of(call), "cancelled"
     call.state.in_flight -= 1
     if call.is_admitted or call.ticket is not None:
         settle(call, outcome)
@@ -86,17 +89,18 @@ def end(
     event = _completed(call, status, outcome, error, message)
     start = call.held_start
     request = call.request.body if start is not None or not call.is_start_recorded else None
-    call.state.journal.append(event, _content(call, request, response), before=start)
+    try:
+        call.state.journal.append(event, _content(call, request, response), before=start)
+    finally:
+        if call.capture is not None:
+            call.capture.ended(came_to, error)
 
 
 def _completed(
     call: Call, status: int, outcome: Outcome, error: ApiError | None, message: str | None
 ) -> RequestCompleted:
-    tokens, cost, source, mean, least = call.tokens, None, None, None, None
-    price = call.price
-    if price is not None:
-        cost = cost_usd(tokens, price)
-        source = price.source if cost is not None else None
+    tokens, mean, least = call.tokens, None, None
+    cost, source = _cost(call)
     if call.confidence is not None:
         mean, least = call.confidence
     return RequestCompleted(
@@ -148,6 +152,17 @@ def _completed(
         priority=call.priority,
         saved_usd=call.saved_usd,
     )
+
+
+def _cost(call: Call) -> tuple[float | None, str | None]:
+    """Returns a call's cost and where its price is from; what a copied answer would have cost was saved."""
+    price = call.price
+    cost = None if price is None else cost_usd(call.tokens, price)
+    source = price.source if price is not None and cost is not None else None
+    if call.cache is None:
+        return cost, source
+    call.saved_usd = cost
+    return 0.0, source
 
 
 def refuse(call: Call, error: ApiError, *, outcome: Outcome = "refused", message: str | None = None) -> None:

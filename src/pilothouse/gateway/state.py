@@ -6,18 +6,23 @@ Refuses to know how any of it is used. Invariant: one object a process, passed i
 from asyncio import AbstractEventLoop
 from hashlib import blake2b
 from time import perf_counter
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pilothouse.contracts.errors import UnavailableError
 from pilothouse.contracts.events import Content, Event
 from pilothouse.contracts.home import Home
 from pilothouse.gateway.admission.gatekeeper import Gatekeeper
 from pilothouse.gateway.answers import Clock
+from pilothouse.gateway.caching.caches import Caches
 from pilothouse.gateway.directory import Directory
+from pilothouse.gateway.embed import RouteEmbedder
 from pilothouse.gateway.limits.meter import Meter
 from pilothouse.gateway.routing.book import Book
 from pilothouse.gateway.settings import GatewayProcess
 from pilothouse.network.pool import Pool
+
+if TYPE_CHECKING:
+    from pilothouse.contracts.embedder import Embedder
 
 
 class Recorder(Protocol):
@@ -65,6 +70,9 @@ class GatewayState:
         """What keys, teams and models may use, and have used."""
         self.gatekeeper = Gatekeeper(loop, perf_counter)
         """Who is let in, and who waits."""
+        self.caches = Caches()
+        """Answers kept; they outlive directories that leave their model as it was."""
+        self.embedder: Embedder = RouteEmbedder(lambda: self._directory, loop, self.deadlines)
         self.in_flight = 0
         self.streams = 0
         self.requests_total = 0
@@ -98,3 +106,7 @@ class GatewayState:
     def obey(self, directory: Directory) -> None:
         """Puts a directory in force for every call that begins after this."""
         self._directory = directory
+        self.caches.obey(
+            (route.name, route.caching) for route in directory.routes.values() if route.caching is not None
+        )
+        self.caches.forget(directory.forgotten_subjects)

@@ -199,9 +199,12 @@ class StreamAnswer(PlainAnswer):
         return True
 
     def _keep(self, batch: bytes) -> None:
+        if self.call.capture is not None:
+            self.call.capture.events(batch)
         self.kept.append(batch)
         self.kept_bytes += len(batch)
         if self.kept_bytes > FOLD_BYTES:
+            self.call.client.hold(self.kept_bytes)
             self._fold_kept()
 
     def _fold_kept(self) -> None:
@@ -311,9 +314,11 @@ class StreamAnswer(PlainAnswer):
     def _record(self, outcome: Outcome, *, error: ApiError | None = None, message: str | None = None) -> None:
         call = self.call
         kept = None
-        if call.policy.content != "none" and self.is_begun:
+        if (call.policy.content != "none" or call.capture is not None) and self.is_begun:
             model = call.route.name if call.route is not None else None
             kept = self._fold().plain(model=model, with_logprobs=not call.wants_confidence)
+            if call.capture is not None and outcome == "completed" and not self._fold().garbled:
+                call.capture.whole(kept)
         record.end(
             call,
             status=record.status_of(call),

@@ -208,6 +208,7 @@ class Rig:
         self.revision = 0
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
+        self.processes: list[subprocess.Popen[bytes]] = []
         self.process_settings: dict[str, Any] = {}
         """More of what the worker process is handed."""
         self._raw: list[socket.socket] = []
@@ -308,7 +309,7 @@ class Rig:
 
     # -- the process
 
-    def start(self, **settings: Any) -> None:
+    def start(self, *, workers: int = 1, **settings: Any) -> None:
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(("127.0.0.1", self.port))
@@ -325,21 +326,29 @@ class Rig:
                 "journal": {"segment_bytes": 4 << 20, "quota_bytes": 64 << 20, "reserve_bytes": 0},
                 **self.process_settings,
             }
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "pilothouse.gateway"],
-                stdin=subprocess.PIPE,
-                pass_fds=[listener.fileno()],
-                env={**os.environ, "PYTHONWARNINGS": "error"},
-            )
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(document).encode())
-        self.process.stdin.close()
-        self.until(lambda: Path(self.home.gateway_status_socket("0")).exists())
+            self.processes = [
+                self._spawn({**document, "worker": str(number)}, listener) for number in range(workers)
+            ]
+        self.process = self.processes[0]
+        sockets = [Path(self.home.gateway_status_socket(str(number))) for number in range(workers)]
+        self.until(lambda: all(path.exists() for path in sockets))
+
+    def _spawn(self, document: dict[str, Any], listener: socket.socket) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pilothouse.gateway"],
+            stdin=subprocess.PIPE,
+            pass_fds=[listener.fileno()],
+            env={**os.environ, "PYTHONWARNINGS": "error"},
+        )
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(document).encode())
+        process.stdin.close()
+        return process
 
     def stop(self) -> int:
-        assert self.process is not None
-        self.process.terminate()
-        return self.process.wait(WAIT_S)
+        for process in self.processes:
+            process.terminate()
+        return max(process.wait(WAIT_S) for process in self.processes)
 
     # -- asking
 
@@ -378,18 +387,18 @@ class Rig:
         while self._raw:
             self._raw.pop().close()
 
-    def status(self) -> dict[str, Any]:
-        """Returns the worker's live gauges."""
-        return self._status("/status")
+    def status(self, worker: int = 0) -> dict[str, Any]:
+        """Returns a worker's live gauges."""
+        return self._status("/status", worker)
 
     def usage(self) -> list[dict[str, Any]]:
         """Returns how much of each limit is used."""
         limits: list[dict[str, Any]] = self._status("/usage").get("limits", [])
         return limits
 
-    def _status(self, path: str) -> dict[str, Any]:
+    def _status(self, path: str, worker: int = 0) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(self.home.gateway_status_socket("0"))
+            connection.connect(self.home.gateway_status_socket(str(worker)))
             connection.sendall(f"GET {path} HTTP/1.1\r\n\r\n".encode())
             answer = b"".join(iter(lambda: connection.recv(65536), b""))
         gauges: dict[str, Any] = json.loads(answer.partition(b"\r\n\r\n")[2])
@@ -484,19 +493,20 @@ def start_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
     """Gives `start_rig(handed, **settings)`: another home with a worker that is handed more than usual."""
     rigs: list[Rig] = []
 
-    def start(handed: dict[str, Any] | None = None, **settings: Any) -> Rig:
+    def start(handed: dict[str, Any] | None = None, *, workers: int = 1, **settings: Any) -> Rig:
         rig = Rig(tmp_path_factory.mktemp("h"), Upstream())
         rigs.append(rig)
         rig.process_settings = handed or {}
         rig.publish(rig.snapshot())
-        rig.start(**{**FAST, **settings})
+        rig.start(workers=workers, **{**FAST, **settings})
         return rig
 
     yield start
     for rig in rigs:
         rig.close_raw()
-        if rig.process is not None and rig.process.poll() is None:
-            assert rig.stop() == 0
+        for process in rig.processes:
+            process.terminate()
+            process.wait(WAIT_S)
         rig.upstream.close()
 
 

@@ -9,7 +9,7 @@ import msgspec
 class PoolSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How many connections are held to each upstream address, and for how long."""
 
-    connections_per_origin: int = 1024
+    connections_per_origin: int = 8192
     """The most connections open to one address at the same time."""
     waiters_per_origin: int = 4096
     """The most calls that may wait for a connection to one address; further ones are answered 503."""

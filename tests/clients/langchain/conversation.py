@@ -25,13 +25,13 @@ def get_weather(city: str, unit: Literal["celsius", "fahrenheit"]) -> str:
 
 def openai(model: str, **more: Any) -> Any:
     """Returns a chat model that asks by chat completions, or by responses."""
-    bound: Any = {"max_tokens": 64, "max_retries": 0, "timeout": 60, "stream_usage": True, **more}
+    bound: Any = {"max_tokens": 48, "max_retries": 0, "timeout": 60, "stream_usage": True, **more}
     return ChatOpenAI(model=model, base_url=f"{parts.ADDRESS}/v1", api_key=parts.KEY, **bound)  # type: ignore[arg-type]
 
 
 def anthropic(model: str) -> Any:
     """Returns a chat model that asks by messages."""
-    bound: Any = {"max_tokens": 64, "max_retries": 0, "timeout": 60}
+    bound: Any = {"max_tokens": 48, "max_retries": 0, "timeout": 60}
     return ChatAnthropic(model=model, base_url=parts.ADDRESS, api_key=parts.KEY, **bound)
 
 
@@ -102,7 +102,7 @@ def streamed_tools() -> None:
 def structured() -> None:
     """An answer of a class, by a tool and by a schema."""
     for model, chat in every():
-        for method in ("function_calling", "json_schema"):
+        for method in ("json_schema",) if model == parts.LOCAL else ("function_calling", "json_schema"):
             asked = chat.with_structured_output(Weather, method=method)
             answer = asked.invoke("What is the weather in Paris, in celsius?")
             assert isinstance(answer, Weather), (model, chat, method, answer)
@@ -120,13 +120,12 @@ def embeddings() -> None:
 async def asynchronous() -> None:
     """All of it without threads."""
     for model, chat in every():
+        if model == parts.LOCAL:  # slow, and the same to the client
+            continue
         answer = await chat.ainvoke(turns())
         pieces = [piece async for piece in chat.astream(turns())]
         whole = sum(pieces[1:], pieces[0])
-        assert answer.text, (chat, answer)
-        assert whole.text, (chat, whole)
-        if model in parts.REMOTE:
-            assert parts.seen(answer.text) == parts.seen(whole.text), (chat, answer, whole)
+        assert parts.seen(answer.text) == parts.seen(whole.text), (chat, answer, whole)
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def _translated(call: Call, target: Target) -> bytes:
 def _asked(upstream: UpstreamDialect, call: Call, target: Target) -> bytes:
     try:
         body = upstream.request(call.request.body, target.upstream_model)
-    except msgspec.ValidationError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequestError(
             f"The request is not valid: {error}.",
             hint="See the OpenAI API reference for the type of this field.",

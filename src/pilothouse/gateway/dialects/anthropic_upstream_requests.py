@@ -255,7 +255,7 @@ def _document(file: FilePart) -> dict[str, Any]:
     source = _source(data)
     if source.get("media_type", "").startswith("text/"):
         try:
-            text = b64decode(source["data"]).decode("utf-8", "replace")
+            text = b64decode(source["data"], validate=True).decode("utf-8", "replace")
         except (Base64Error, ValueError) as error:
             raise InvalidRequestError(
                 "A file's data is not base64.", param="messages", hint="Encode it again."

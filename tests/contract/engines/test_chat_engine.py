@@ -32,6 +32,12 @@ def test_a_chat_is_answered_with_its_usage(chat: "Running") -> None:
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
 
 
+def test_a_prompts_tokens_are_counted_as_the_chat_counts_them(chat: "Running") -> None:
+    answer = chat.good(CHAT, messages=QUESTION, max_tokens=1)
+    counted = chat.good("/v1/messages/count_tokens", model=chat.spec.alias, messages=QUESTION)
+    assert counted["input_tokens"] == answer["usage"]["prompt_tokens"]
+
+
 def test_a_stream_says_what_the_plain_answer_says(chat: "Running") -> None:
     asked: dict[str, Any] = {"messages": QUESTION, "max_tokens": 12, "temperature": 0}
     plain = chat.good(CHAT, **asked)

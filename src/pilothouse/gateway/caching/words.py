@@ -21,11 +21,10 @@ double once first second third last next previous today tomorrow yesterday tonig
 after more less most least fewer only all always
 """
 _LITTLE = """
-a an the is are be been being am do does i me my mine you your yours we our us it its this that these those
-there here what which whats can could would please tell give show explain describe define say know want need
-get and so then of in at by as just also some any kindly hi hello hey let lets help use using used mean
-means meaning possible way ways step steps go about if have has one's someone what's it's i'm i'd i'll
-you're there's
+a an the is are be been being am do does i it its this that these those there here what which whats can
+could would please tell give show explain describe define say know want need get and so then of in at by as
+just also some any kindly hi hello hey let lets help use using used mean means meaning possible way ways
+step steps go about if have has one's someone what's it's i'm i'd i'll you're there's
 """
 _NEGATIONS = frozenset(_NEGATING.split())
 _TURNING = frozenset(_TURNS.split())
@@ -49,12 +48,16 @@ def marks_of(text: str) -> tuple[list[str], int]:
     """Returns what must be equal, in its order, and the count of negations."""
     marks: list[str] = []
     negations = 0
-    for number, word in enumerate(words_of(text)):
+    is_first = True
+    for word in words_of(text):
         lowered = word.lower()
         if lowered in _NEGATIONS:
             negations += 1
-        elif _is_mark(word, lowered, is_first=number == 0):
+        elif lowered in _TURNING or (
+            not (word.islower() and word.isalpha()) and _is_mark(word, is_first=is_first)
+        ):
             marks.append(lowered)
+        is_first = False
     return marks, negations
 
 
@@ -71,9 +74,9 @@ def is_reworded(one: str, other: str) -> bool:
     return [w for w in ours if w in their_words] == [w for w in theirs if w in our_words]
 
 
-def _is_mark(word: str, lowered: str, *, is_first: bool) -> bool:
-    """Says whether a word is a number, a sign, a name, or turns the answer."""
-    if lowered in _TURNING or not word[0].isalnum() or any(letter.isdigit() for letter in word):
+def _is_mark(word: str, *, is_first: bool) -> bool:
+    """Says whether a word is a number, a sign or a name."""
+    if not word[0].isalnum() or any(letter.isdigit() for letter in word):
         return True
     return word[0].isupper() and word != "I" and not is_first
 

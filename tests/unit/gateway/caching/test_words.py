@@ -30,6 +30,8 @@ def test_the_same_in_other_words(one: str, other: str) -> None:
         ("how do I lock my card", "how do I unlock my card"),
         ("when was it built", "where was it built"),
         ("should I sell", "can I buy"),
+        ("what is my name", "what is your name"),
+        ("what do i call you", "what do you call me"),
         (
             "My parcel came late and the box was open, so do I get a refund from your shop?",
             "My parcel came late and the box was open, so do I get a full refund from your shop?",

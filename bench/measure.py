@@ -16,6 +16,7 @@ from pathlib import Path
 
 import httptools
 import msgspec
+import uvloop
 
 from bench.ask import Client, WrongAnswerError
 from bench.mock_upstream import Knobs
@@ -88,6 +89,8 @@ def sample(peer: Running, scenario: Scenario, *, name: str, number: int, seconds
         try:
             if scenario.is_first_token:
                 taken = first_tokens(peer, scenario, seconds)
+            elif scenario.rate:
+                taken = paced(peer, scenario, seconds)
             else:
                 taken = wrk(peer, scenario, seconds, core)
         except (OSError, RuntimeError, subprocess.SubprocessError) as problem:  # it died: its figure is void
@@ -168,6 +171,24 @@ def first_tokens(peer: Running, scenario: Scenario, seconds: int) -> Taken:
         p99_us=cuts[98],
         wrong=wrong,
         example=example,
+    )
+
+
+def paced(peer: Running, scenario: Scenario, seconds: int) -> Taken:
+    """Asks at the scenario's rate, each question timed from its moment."""
+    from bench.pace import Pace
+
+    pace = Pace(peer, scenario, rate=scenario.rate, seconds=seconds, connections=scenario.connections)
+    answers = uvloop.run(pace.run())
+    right = [one.whole_us for one in answers if one.outcome == "right"]
+    cuts = statistics.quantiles(right, n=100) if len(right) > 1 else [0.0] * 99
+    return Taken(
+        requests=len(answers),
+        seconds=float(seconds),
+        p50_us=cuts[49],
+        p99_us=cuts[98],
+        wrong=len(answers) - len(right),
+        example=next((f"{one.outcome}: {one.example}" for one in answers if one.outcome != "right"), ""),
     )
 
 

@@ -26,6 +26,8 @@ class Scenario:
     """How the mock answers meanwhile."""
     is_first_token: bool = False
     """Asked one after another by our own client, which takes the time to the first token."""
+    rate: float = 0.0
+    """Questions a second, whatever the answers take (`bench/pace.py`); 0 asks as fast as it is answered."""
 
     @property
     def text(self) -> str:
@@ -37,8 +39,9 @@ PLAIN = tuple(Scenario(f"plain_{count}", count) for count in (1, 16, 64, 256))
 STREAMS = Scenario("streams_64", 64, is_stream=True)
 PACED = Scenario("paced_64", 64, is_stream=True, knobs=Knobs(gap_ms=10))
 FIRST_TOKEN = Scenario("first_token", 1, is_stream=True, knobs=Knobs(tokens=5, gap_ms=2), is_first_token=True)
-EVERY = (*PLAIN, STREAMS, PACED, FIRST_TOKEN)
-QUICK = (PLAIN[0], PLAIN[2], STREAMS, FIRST_TOKEN)
+AT_1000 = Scenario("rate_1000", 64, rate=1000.0)
+EVERY = (*PLAIN, STREAMS, PACED, FIRST_TOKEN, AT_1000)
+QUICK = (PLAIN[0], PLAIN[2], STREAMS, FIRST_TOKEN, AT_1000)
 
 
 def body(model: str, *, is_stream: bool) -> bytes:

@@ -36,6 +36,8 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     p99_us: float
     added_us: float | None
     """p50 above the floor's, of the same round."""
+    added_p99_us: float | None
+    """p99 above the floor's, of the same round."""
     ratio: float | None
     """Rate over the bar's, of the same round."""
     spread: float
@@ -82,6 +84,7 @@ def figure(samples: Sequence[Sample], peer: str, scenario: str) -> Figure | Void
         p50_us=statistics.median(one.p50_us for one in mine.values()),
         p99_us=statistics.median(one.p99_us for one in mine.values()),
         added_us=_paired(samples, mine, FLOOR, lambda one, floor: one.p50_us - floor.p50_us),
+        added_p99_us=_paired(samples, mine, FLOOR, lambda one, floor: one.p99_us - floor.p99_us),
         ratio=_paired(samples, mine, BAR, lambda one, bar: one.rate / bar.rate if bar.rate else 0.0),
         spread=(max(rates) - min(rates)) / rate if rate else 0.0,
     )

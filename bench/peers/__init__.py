@@ -4,7 +4,12 @@ from bench.peer import Peer
 from bench.peers.direct import Direct
 from bench.peers.litellm import LiteLLM
 from bench.peers.nginx import Nginx
-from bench.peers.pilothouse import Pilothouse, PilothouseGateway, PilothouseWithControl
+from bench.peers.pilothouse import (
+    Pilothouse,
+    PilothouseGateway,
+    PilothouseWithAll,
+    PilothouseWithControl,
+)
 from bench.peers.portkey import Portkey
 from bench.peers.tensorzero import TensorZero
 from bench.peers.vllm_router import VllmRouter
@@ -13,6 +18,7 @@ CATALOGUE: tuple[Peer, ...] = (
     Direct(),
     Nginx(),
     Pilothouse(),
+    PilothouseWithAll(),
     PilothouseWithControl(),
     VllmRouter(),
     TensorZero(),

@@ -92,6 +92,39 @@ class PilothouseWithControl(Pilothouse):
     is_control_stopped = False
 
 
+class PilothouseWithAll(Pilothouse):
+    """The same, with every policy of production traffic in force."""
+
+    name = "pilothouse+all"
+    does = (
+        "the same, with limits and budgets on key, team and model, breakers, retries, and four deployments "
+        "chosen among by weight"
+    )
+    configuration = """
+models:
+  mock-model:
+    deployments:
+      - {provider: m1, model: mock-model, weight: 4, price: {input_usd: 0.15, output_usd: 0.6}}
+      - {provider: m2, model: mock-model, weight: 3, price: {input_usd: 0.15, output_usd: 0.6}}
+      - {provider: m3, model: mock-model, weight: 2, price: {input_usd: 0.15, output_usd: 0.6}}
+      - {provider: m4, model: mock-model, weight: 1, price: {input_usd: 0.15, output_usd: 0.6}}
+    limits: {requests_per_minute: 100000000, tokens_per_minute: 100000000000}
+    record: {content: full}
+teams:
+  bench: {limits: {requests_per_minute: 100000000, budget_month_usd: 1000000}}
+providers:
+  m1: {dialect: openai, base_url: "http://127.0.0.1:UPSTREAM/v1"}
+  m2: {dialect: openai, base_url: "http://127.0.0.1:UPSTREAM/v1"}
+  m3: {dialect: openai, base_url: "http://127.0.0.1:UPSTREAM/v1"}
+  m4: {dialect: openai, base_url: "http://127.0.0.1:UPSTREAM/v1"}
+journal: {quota_bytes: 34359738368}
+"""
+    key_limits = (
+        *("--team", "bench", "--rpm", "100000000", "--tpm", "100000000000", "--concurrency", "100000"),
+        *("--budget-day", "1000000", "--budget-month", "1000000", "--model", "mock-model"),
+    )
+
+
 class PilothouseGateway:
     """One gateway process on a home and a snapshot made here."""
 

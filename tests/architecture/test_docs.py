@@ -20,11 +20,13 @@ from pilothouse.cli.app import build
 from pilothouse.config.load import load
 from pilothouse.config.sections import Configuration
 from pilothouse.contracts.errors import ConfigurationError
+from pilothouse.registry.catalogue import BUNDLE
+from pilothouse.rollout.check import problems
 
 README_LINES = 150
 PAGES_AT_THE_TOP = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
-NO_METRICS = {"pilothouse_session"}
-"""Names of another kind: the session cookie."""
+NO_METRICS = {"pilothouse_session", "pilothouse_answer"}
+"""Names of another kind: the session cookie, and the tool by which an answer in a format is asked for."""
 FENCE = re.compile(r"^```(\S*)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -127,10 +129,11 @@ def broken_configuration(code: str, folder: Path) -> str | None:
     file = folder / "pilothouse.yaml"
     file.write_text(code)
     try:
-        load(str(file), {})
+        loaded = load(str(file), {})
     except ConfigurationError as error:
         return error.message
-    return None
+    wrong = next(problems(loaded.configuration.rollout, BUNDLE), None)
+    return None if wrong is None else f"{loaded.document.at(wrong.place)}: {wrong.message}"
 
 
 def test_the_readme_is_short(root: Path) -> None:
@@ -232,6 +235,7 @@ def test_the_checkers_can_fail(tmp_path: Path) -> None:
     assert broken_block("text", "def f(:") is None
     assert broken_configuration("gateway: {prot: 1}", tmp_path) is not None
     assert broken_configuration("gateway: {port: 8081}", tmp_path) is None
+    assert broken_configuration("models: {a: {deployments: [{provider: nobody}]}}", tmp_path) is not None
     with pytest.raises(ValueError, match="markers"):
         code_map.put("no markers", code_map.LAYERS, "")
     assert list(reference.stale(tmp_path)) == list(reference.PAGES)

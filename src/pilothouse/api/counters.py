@@ -54,8 +54,6 @@ class _Series:
     attempts: dict[str, int] = field(default_factory=dict)
 
     def add(self, call: RequestCompleted) -> None:
-        for attempt in call.attempts:
-            self.attempts[attempt.reason] = self.attempts.get(attempt.reason, 0) + 1
         if call.shadow_of is not None:
             self.shadows += 1
             self.shadow_cost_usd += call.cost_usd or 0.0
@@ -90,6 +88,9 @@ class Counters:
         with self._lock:
             for call in calls:
                 self._at(call).add(call)
+                for attempt in call.attempts:
+                    tried = self._series_of((call.model or "", attempt.provider)).attempts
+                    tried[attempt.reason] = tried.get(attempt.reason, 0) + 1
 
     def families(self) -> list[Family]:
         """Returns the counts as metrics."""
@@ -134,6 +135,9 @@ class Counters:
         # A name that was never routed is whatever a client typed, so it is no label.
         was_routed = call.deployment is not None or call.cache is not None
         place = (call.model or "", call.provider or "") if was_routed else ("", "")
+        return self._series_of(place)
+
+    def _series_of(self, place: Place) -> _Series:
         found = self._series.get(place)
         if found is None:
             if len(self._series) >= MOST_SERIES:

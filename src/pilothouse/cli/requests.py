@@ -150,7 +150,7 @@ def _facts(call: dict[str, Any]) -> list[tuple[str, str]]:
         ("tokens", f"{display.count(call['input_tokens'])} in, {display.count(call['output_tokens'])} out"),
         ("tokens/s", display.count(call["tokens_per_second"])),
         ("cost", display.dollars(call["cost_usd"])),
-        ("saved", display.dollars(call["saved_usd"])),
+        ("saved", display.DASH if call["saved_usd"] is None else display.dollars(call["saved_usd"])),
         ("cache", display.value(call["cache"])),
         ("dialect", call["dialect"]),
         ("priority", call["priority"]),

@@ -11,7 +11,7 @@ from pilothouse.gateway import edits
 from pilothouse.gateway.dialects.client import ClientStream
 from pilothouse.gateway.dialects.upstream import UpstreamStream
 from pilothouse.gateway.sse import END, events_of, payload_of
-from pilothouse.gateway.wire import NOTHING, decode_members, encode
+from pilothouse.gateway.wire import NOTHING, decode_members, decode_named, encode
 
 SILENT = b": \n\n"
 """A comment: it moves a batch on that says nothing to the record."""
@@ -19,13 +19,6 @@ HOLDERS = ("message", "response")
 """Members of events that hold a whole answer, with its model."""
 ERROR_TYPES = frozenset((b'"error"', b'"response.failed"'))
 ERROR_MARKS = (b'"error"', b'"response.failed"')
-
-
-class _Named(msgspec.Struct):
-    model: str | None = None
-
-
-_decode_named = msgspec.json.Decoder(_Named).decode
 
 
 class PassageReader:
@@ -55,7 +48,7 @@ class PassageReader:
         try:
             members = decode_members(payload)
             holder = next((members[name] for name in HOLDERS if name in members), NOTHING)
-            named = _decode_named(holder).model if holder else None
+            named = decode_named(holder).model if holder else None
             if named is None or encode(named) == self._model_json:
                 return event
             renamed = edits.replace_model(bytes(holder), encode(named), self._model_json)

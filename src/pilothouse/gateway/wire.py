@@ -123,6 +123,12 @@ class Answer(msgspec.Struct):
     usage: Usage | None = None
 
 
+class Named(msgspec.Struct, gc=False):
+    """Of anything with a model, its name."""
+
+    model: str | None = None
+
+
 class EmbeddingItem(msgspec.Struct, gc=False):
     """One vector."""
 
@@ -221,6 +227,7 @@ decode_completion = msgspec.json.Decoder(CompletionRequest).decode
 decode_embedding = msgspec.json.Decoder(EmbeddingRequest).decode
 decode_role = msgspec.json.Decoder(MessageRole).decode
 decode_answer = msgspec.json.Decoder(Answer).decode
+decode_named = msgspec.json.Decoder(Named).decode
 decode_embedding_answer = msgspec.json.Decoder(EmbeddingAnswer).decode
 decode_chunk = msgspec.json.Decoder(Chunk).decode
 decode_chunks = msgspec.json.Decoder(list[Chunk]).decode

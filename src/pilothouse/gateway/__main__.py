@@ -83,7 +83,9 @@ async def serve(process: GatewayProcess, pepper: bytes) -> None:
     )
     server = Server(FrontDoor(state, health), process.settings.limits, process.settings.deadlines)
     await server.listen(
-        socket.socket(fileno=process.listen_fd), certificate.context if certificate is not None else None
+        socket.socket(fileno=process.listen_fd),
+        certificate.context if certificate is not None else None,
+        is_shared=process.settings.workers > 1,
     )
     status = await serve_status(
         home.gateway_status_socket(process.worker), health.status, more={b"/usage": upkeep.usage}

@@ -7,7 +7,7 @@ one that serves; why it was refused is kept in `refusal`.
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 from pilothouse.contracts.errors import ConfigurationError
@@ -99,12 +99,12 @@ class Certificate:
         logger.info("a new certificate is in force")
         return True
 
-    async def follow(self, renew: Callable[[ssl.SSLContext], Awaitable[None]]) -> None:
+    async def follow(self, renew: Callable[[ssl.SSLContext], None]) -> None:
         """Looks again and again until cancelled, and hands each new context on."""
         while True:
             await asyncio.sleep(POLL_S)
             if self.look():
-                await renew(self.context)
+                renew(self.context)
 
     def _mark(self) -> Mark:
         return tuple(_mark_of(path) for path in self._paths)

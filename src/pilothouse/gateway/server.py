@@ -9,10 +9,10 @@ Refuses to know paths and calls. Invariant: every connection has a deadline or a
 
 import asyncio
 import contextlib
-import os
+import logging
 import socket
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pilothouse.gateway.client import ClientConnection, Handler
 
@@ -24,8 +24,13 @@ TICK_S = 0.1
 CUT_S = 1.0
 """How long connections that were cut may take to be gone, in seconds."""
 BACKLOG = 4096
+ACCEPT_AGAIN_S = 0.1
+"""How long nothing is accepted after the process ran out of files, in seconds."""
 TLS_SHUTDOWN_S = 1.0
 """How long a client may take to answer the end of its TLS session, in seconds; most do not."""
+
+logger = logging.getLogger(__name__)
+Task = asyncio.Task[Any]
 
 
 class Server:
@@ -44,42 +49,45 @@ class Server:
         self.kept_bytes = 0
         self.connections: set[ClientConnection] = set()
         self._handshake_s = deadlines.head_s
-        self._handshake_ticks = self.head_ticks
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._listening: socket.socket | None = None
         self._listener: asyncio.Server | None = None
-        self._accepted_total = 0
-        self._accepted_tick = 0
-        self._joined_total = 0
+        self._listening: socket.socket | None = None
+        self._left_tick = 0
+        self._context: ssl.SSLContext | None = None
+        self._greeting: set[Task] = set()
         self._gone = asyncio.Event()
         self._empty = asyncio.Event()
 
-    async def listen(self, listening: socket.socket, context: ssl.SSLContext | None = None) -> None:
-        """Accepts connections from a socket that already listens; with TLS where there is a context."""
-        self._listening = listening
-        self._timer = self._loop.call_later(TICK_S, self._sweep)
-        await self.renew(context)
+    async def listen(
+        self, listening: socket.socket, context: ssl.SSLContext | None = None, *, is_shared: bool = False
+    ) -> None:
+        """Accepts connections from a socket that already listens.
 
-    async def renew(self, context: ssl.SSLContext | None) -> None:
-        """Takes further connections with another TLS context; those that are open keep theirs."""
-        if self._listening is None or self.is_stopping:
+        Args:
+            listening: The socket.
+            context: With it, clients speak TLS.
+            is_shared: Whether other workers accept from it too. Alone, libuv's server accepts for half the
+                CPU time (34 µs a connection, against 80); but it takes all that wait, so that of a burst
+                the worker that woke up first has everything, for as long as its clients stay.
+        """
+        self._timer = self._loop.call_later(TICK_S, self._sweep)
+        if context is None and not is_shared:
+            self._listener = await self._loop.create_server(
+                lambda: ClientConnection(self), sock=listening, backlog=BACKLOG
+            )
             return
-        old = self._listener
-        self._listener = await self._loop.create_server(
-            self._accept,
-            sock=socket.socket(fileno=os.dup(self._listening.fileno())),
-            backlog=BACKLOG,
-            ssl=context,
-            ssl_handshake_timeout=self._handshake_s if context is not None else None,
-            ssl_shutdown_timeout=TLS_SHUTDOWN_S if context is not None else None,
-        )
-        if old is not None:
-            old.close()
+        listening.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+        self._listening = listening
+        self._context = context
+        self._resume_accepting()
+
+    def renew(self, context: ssl.SSLContext) -> None:
+        """Takes further connections with another TLS context; those that are open keep theirs."""
+        self._context = context
 
     def joined(self, connection: ClientConnection) -> bool:
         """Notes a new connection. Returns whether there is room for it."""
-        self._joined_total += 1
         self.connections.add(connection)
         return len(self.connections) <= self.limits.connections
 
@@ -96,12 +104,15 @@ class Server:
         An answer that begins after this says that its connection ends; one that began before cannot, so its
         connection stays for another request until it was idle for as long (RFC 9112, 9.6).
         """
+        if not self.is_stopping:
+            self._left_tick = self.tick
         self.is_stopping = True
         self.farewell_ticks = round(farewell_s / TICK_S)
         if self._listener is not None:
             self._listener.close()
             self._listener = None
         if self._listening is not None:
+            self._loop.remove_reader(self._listening)
             self._listening.close()
             self._listening = None
         for connection in list(self.connections):
@@ -124,18 +135,47 @@ class Server:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _accept(self) -> ClientConnection:
-        self._accepted_total += 1
-        self._accepted_tick = self.tick
-        return ClientConnection(self)
+    def _accept(self) -> None:
+        """Takes one connection in, and leaves the next to the worker that comes first."""
+        if self._listening is None:
+            return
+        try:
+            accepted, _ = self._listening.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return  # another worker was quicker, or the client has gone
+        except OSError as error:
+            logger.error("no connection can be accepted for now: %s", error)  # noqa: TRY400 - no fault of ours
+            self._loop.remove_reader(self._listening)
+            self._loop.call_later(ACCEPT_AGAIN_S, self._resume_accepting)
+            return
+        context = self._context
+        is_tls = context is not None
+        greeting = self._loop.create_task(
+            self._loop.connect_accepted_socket(
+                lambda: ClientConnection(self),
+                accepted,
+                ssl=context,
+                ssl_handshake_timeout=self._handshake_s if is_tls else None,
+                ssl_shutdown_timeout=TLS_SHUTDOWN_S if is_tls else None,
+            )
+        )
+        self._greeting.add(greeting)
+        greeting.add_done_callback(self._greeted)
+
+    def _greeted(self, greeting: Task) -> None:
+        self._greeting.discard(greeting)
+        if not greeting.cancelled():
+            greeting.exception()  # a handshake that failed is the client's concern
+        if self.is_stopping:
+            self._look_empty()
+
+    def _resume_accepting(self) -> None:
+        if self._listening is not None:
+            self._loop.add_reader(self._listening, self._accept)
 
     def _look_empty(self) -> None:
-        """Says so when nobody is left: a client in the middle of its TLS handshake is not here yet."""
-        is_greeting = (
-            self._accepted_total != self._joined_total
-            and self.tick <= self._accepted_tick + self._handshake_ticks
-        )
-        if not self.connections and not is_greeting:
+        """Says so when nobody is left, not even in the middle of a handshake or just accepted."""
+        if not self.connections and not self._greeting and self.tick > self._left_tick:
             self._empty.set()
 
     def _sweep(self) -> None:

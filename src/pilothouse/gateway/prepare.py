@@ -59,9 +59,9 @@ def _translated(call: Call, target: Target) -> bytes:
     upstream = upstream_of(call, target)
     names = call.names
     operation: str = call.operation
-    if is_native(call, upstream):
+    if upstream is not None and is_native(call, upstream):
         operation = NATIVE_HEADS[call.dialect]
-        body = _with_model(call, target, call.original)
+        body = upstream.own(_with_model(call, target, call.original))
         body = edits.drop_members(body, target.drops) if target.drops else body
         beta = call.request.headers.get(BETA)
         if beta is not None and call.dialect == "anthropic" and len(beta) <= LONGEST_BETA:

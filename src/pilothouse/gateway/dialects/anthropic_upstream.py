@@ -10,13 +10,14 @@ from pilothouse.contracts.errors import ApiError
 from pilothouse.contracts.events import ClientDialect as Name
 from pilothouse.contracts.snapshot import Provider
 from pilothouse.gateway.dialects.anthropic_answers import chat_from_message
-from pilothouse.gateway.dialects.anthropic_upstream_requests import messages_from_chat
+from pilothouse.gateway.dialects.anthropic_upstream_requests import messages_from_chat, without_unsigned
 from pilothouse.gateway.dialects.anthropic_upstream_streams import EventReader
 from pilothouse.gateway.dialects.anthropic_wire import VERSION, ErrorDetail
 from pilothouse.gateway.dialects.heads import heads_of
 from pilothouse.gateway.dialects.refusals import Said, refusal
 
 PATHS = {"chat": "/messages", "count_tokens": "/messages/count_tokens"}
+UNSIGNED = (b'"signature":""', b'"signature": ""')
 TOO_LONG = "prompt is too long"
 """How Anthropic's message for a context that is too long begins."""
 
@@ -49,6 +50,10 @@ class AnthropicUpstream:
     def request(self, chat: bytes, upstream_model: str) -> bytes:
         """Returns a chat as a request for a message."""
         return messages_from_chat(chat, upstream_model)
+
+    def own(self, body: bytes) -> bytes:
+        """Returns a request without thoughts that were not Claude's: they have no signature to check."""
+        return without_unsigned(body) if any(mark in body for mark in UNSIGNED) else body
 
     def answer(self, body: bytes, at_s: int) -> bytes:
         """Returns a message as a chat's answer."""

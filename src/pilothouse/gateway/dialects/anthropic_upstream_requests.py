@@ -10,6 +10,8 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from typing import Any
 
+import msgspec
+
 from pilothouse.contracts.errors import InvalidRequestError
 from pilothouse.gateway.dialects import chat_wire
 from pilothouse.gateway.dialects.anthropic_answers import ANSWER_TOOL, arguments_as_input
@@ -53,6 +55,26 @@ def messages_from_chat(body: bytes, upstream_model: str) -> bytes:
     if user:
         asked["metadata"] = {"user_id": user[:LONGEST_USER]}
     return encode(asked)
+
+
+def without_unsigned(body: bytes) -> bytes:
+    """Returns a request for a message without the thoughts that carry no signature.
+
+    They are another model's, told by this gateway as Anthropic's clients expect; Anthropic refuses them.
+    """
+    try:
+        asked = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return body  # the provider says what is wrong with it
+    for message in asked.get("messages") or ():
+        content = message.get("content") if isinstance(message, dict) else None
+        if isinstance(content, list):
+            message["content"] = [block for block in content if not _is_unsigned(block)]
+    return encode(asked)
+
+
+def _is_unsigned(block: Any) -> bool:
+    return isinstance(block, dict) and block.get("type") == "thinking" and not block.get("signature")
 
 
 def _refuse_the_impossible(chat: Chat) -> None:

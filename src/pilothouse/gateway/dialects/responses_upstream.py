@@ -45,6 +45,10 @@ class ResponsesUpstream:
         """Never asked: a provider that answers Responses answers chats too."""
         raise NotImplementedError
 
+    def own(self, body: bytes) -> bytes:
+        """Returns a request as it came."""
+        return body
+
     def answer(self, body: bytes, at_s: int) -> bytes:
         """Returns a response as a chat's answer."""
         return chat_from_response(body, at_s)

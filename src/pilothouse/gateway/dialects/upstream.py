@@ -38,6 +38,9 @@ class UpstreamDialect(Protocol):
             InvalidRequestError: The provider has nothing that does it.
         """
 
+    def own(self, body: bytes) -> bytes:
+        """Returns a request that came in this dialect: as it came, but for what only this gateway says so."""
+
     def answer(self, body: bytes, at_s: int) -> bytes:
         """Returns a plain answer as a chat's.
 

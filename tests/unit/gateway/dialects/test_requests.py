@@ -13,6 +13,7 @@ from pilothouse.contracts.errors import InvalidRequestError
 from pilothouse.gateway import counting
 from pilothouse.gateway.dialects import anthropic_wire
 from pilothouse.gateway.dialects.anthropic_client_requests import chat_from_messages
+from pilothouse.gateway.dialects.anthropic_upstream import AnthropicUpstream
 from pilothouse.gateway.dialects.anthropic_upstream_requests import messages_from_chat
 from pilothouse.gateway.dialects.responses_requests import chat_from_response_request
 
@@ -317,6 +318,21 @@ def test_what_anthropic_cannot_do_is_said(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         to_messages(**wrong)
     assert caught.value.hint
+
+
+def test_thoughts_of_another_model_are_not_sent_to_claude() -> None:
+    thoughts = [
+        {"type": "thinking", "thinking": "Mine.", "signature": "signed"},
+        {"type": "thinking", "thinking": "Another's.", "signature": ""},
+        {"type": "text", "text": "So."},
+    ]
+    asked = {"model": "m", "max_tokens": 9, "messages": [{"role": "assistant", "content": thoughts}]}
+    body = json.dumps(asked).encode()
+    own = json.loads(AnthropicUpstream().own(body))
+    assert [block["type"] for block in own["messages"][0]["content"]] == ["thinking", "text"]
+    asked["messages"] = [{"role": "assistant", "content": thoughts[:1]}]
+    signed = json.dumps(asked).encode()
+    assert AnthropicUpstream().own(signed) is signed
 
 
 # -- anything --------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ def admit(call: Call) -> None:
     if wish is not None:
         _lower(call, wish)
     gatekeeper = call.state.gatekeeper
-    if not gatekeeper.is_full and has_place(route, perf_counter()):
+    if not gatekeeper.must_wait(route.name) and has_place(route, perf_counter()):
         gatekeeper.running += 1
         call.is_admitted = True
         return

@@ -449,7 +449,7 @@ def _closed_port() -> int:
         return port
 
 
-FAST = {
+FAST: dict[str, Any] = {
     "deadlines": {
         "head_s": 0.5,
         "body_s": 0.5,

@@ -4,6 +4,7 @@ import socket
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,7 +88,11 @@ def limit(hosts: "list[Rig]", limits: Limits, **counters: str) -> None:
         shared = Counters(**{"store": "redis", **counters})  # type: ignore[arg-type] # words of the test's own
         rig.publish(msgspec.structs.replace(plain, keys=keys, counters=shared))
     for rig in hosts:
-        rig.until(lambda rig=rig: rig.status().get("counters") == "redis")
+        rig.until(partial(counts_in, "redis", rig))
+
+
+def counts_in(state: str, rig: "Rig") -> bool:
+    return bool(rig.status().get("counters") == state)
 
 
 def ask_all(hosts: "list[Rig]", clients: int, seconds: float) -> "list[tuple[Rig, Reply]]":

@@ -71,10 +71,14 @@ class Gatekeeper:
             [policy.queue_ms.get(name, WAITS_MS[rank]) / 1000 for name, rank in RANKS.items()]
         )
 
-    @property
-    def is_full(self) -> bool:
-        """Whether the worker itself can take no more, or others wait already."""
-        return self.running >= self.most or self.room.waiting > 0
+    def must_wait(self, model: str) -> bool:
+        """Says whether the worker can take no more, or others wait for the same model."""
+        if self.running >= self.most:
+            return True
+        if not self.room.waiting:
+            return False
+        line = self.room.lines.get(model)
+        return line is not None and line.waiting > 0
 
     def queued(self) -> dict[Priority, int]:
         """Returns how many wait, by class."""

@@ -124,6 +124,8 @@ class WaitingRoom(Generic[T]):
         self._turn = (self._turn + 1) % TURN_OF_THE_OLDEST
         chosen = min(heads, key=_age if not self._turn else _rank_and_age)
         self.remove(chosen)
+        if not self.waiting:
+            self._turn = 0
         return chosen
 
     def expired(self, now_s: float) -> list[Entry[T]]:

@@ -59,23 +59,8 @@ async def serve(process: GatewayProcess, pepper: bytes) -> None:
     )
     pool = Pool(process.settings.pool)
     state = GatewayState(process, pepper=pepper, journal=journal, pool=pool, loop=loop)
-
     upkeep = Upkeep(state.meter, home, process.worker, process.secrets.get(STORE_ADDRESS))
-
-    def obey(snapshot: Snapshot) -> None:
-        directory = Directory(
-            snapshot,
-            pepper=pepper,
-            secrets=process.secrets,
-            origins=pool.origin,
-            book=state.book,
-            caches=state.caches,
-        )
-        upkeep.obey(snapshot)
-        state.gatekeeper.obey(snapshot.admission)
-        state.obey(directory)
-
-    follower = Follower(home.snapshot, home.verifying_key, obey)
+    follower = Follower(home.snapshot, home.verifying_key, lambda snapshot: _obey(snapshot, state, upkeep))
     follower.look()
     await upkeep.ready()
     health = Health(
@@ -116,6 +101,21 @@ async def serve(process: GatewayProcess, pepper: bytes) -> None:
         status.close()
         journal.close()
         logger.info("worker %s has stopped", process.worker)
+
+
+def _obey(snapshot: Snapshot, state: GatewayState, upkeep: Upkeep) -> None:
+    """Puts a snapshot in force, whole or not at all."""
+    directory = Directory(
+        snapshot,
+        pepper=state.pepper,
+        secrets=state.process.secrets,
+        origins=state.pool.origin,
+        book=state.book,
+        caches=state.caches,
+    )
+    upkeep.obey(snapshot)
+    state.gatekeeper.obey(snapshot.admission)
+    state.obey(directory)
 
 
 async def _until(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:

@@ -35,6 +35,7 @@ MAX_KEY_CHARACTERS = 1024
 
 MOST = 1_000_000_000_000
 Count = Annotated[int, Field(ge=1, le=MOST)]
+ModelName = Annotated[str, Field(min_length=1, max_length=200)]
 Dollars = Annotated[float, Field(ge=0, le=MOST, allow_inf_nan=False)]
 KeyId = Annotated[str, Path(max_length=100)]
 
@@ -89,7 +90,7 @@ class KeyRequest(_Body):
     name: str = Field(min_length=1, max_length=200, description="What will use the key.")
     role: Role = "member"
     team: str | None = Field(default=None, max_length=200, description="A label to group costs by.")
-    models: list[str] | None = Field(
+    models: list[ModelName] | None = Field(
         default=None, max_length=1000, description="Public model names allowed; null allows all."
     )
     expires_at_ms: int | None = Field(default=None, description="Unix milliseconds; null: never.")
@@ -103,7 +104,7 @@ class KeyChange(_Body):
 
     name: str = Field(default="", min_length=1, max_length=200)
     team: str | None = Field(default=None, max_length=200)
-    models: list[str] | None = Field(default=None, max_length=1000)
+    models: list[ModelName] | None = Field(default=None, max_length=1000)
     limits: LimitRequest = Field(
         default=LimitRequest(), description="Limits left out stay; null takes one away."
     )

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
+from threading import Lock
 
 import msgspec
 from sqlalchemy import Engine
@@ -95,6 +96,7 @@ class LiveConfiguration:
         self._engine = engine
         self._publisher = publisher
         self._obeyed = obeyed
+        self._lock = Lock()
 
     def show(self) -> InForce:
         """Returns what is in force."""
@@ -110,6 +112,13 @@ class LiveConfiguration:
             ConflictError: Another one is in force than the caller replaces.
             InvalidRequestError: It cannot be served, and why.
         """
+        with self._lock:
+            applied = self._apply(document, replaces, by, now_ms)
+        self._obeyed(applied.snapshot_revision)
+        logger.info("applied", extra={"configuration_revision": applied.revision, "by": by})
+        return applied
+
+    def _apply(self, document: bytes, replaces: str, by: str, now_ms: int) -> Applied:
         if replaces != self.show().digest:
             raise ConflictError(
                 "Another configuration is in force than the one that this was to replace.",
@@ -130,8 +139,6 @@ class LiveConfiguration:
             reason="the configuration has changed",
             now_ms=now_ms,
         )
-        self._obeyed(published)
-        logger.info("applied", extra={"configuration_revision": settled.revision, "by": by})
         return Applied(
             revision=settled.revision,
             snapshot_revision=published,

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pilothouse.access.authenticate import Admin, Needs, Now
 from pilothouse.access.keys import Caller
+from pilothouse.contracts.errors import InvalidRequestError
 from pilothouse.rollout.applied import Applied, InForce
 
 router = APIRouter(prefix="/api/v1")
@@ -50,7 +51,14 @@ def change_configuration(
     request: Request, body: Change, caller: Annotated[Caller, Depends(Needs("root"))], now: Now
 ) -> Applied:
     """Puts another configuration in force, without a restart; answers once the gateways obey it."""
-    document = msgspec.json.encode(body.settings)
+    try:
+        document = msgspec.json.encode(body.settings)
+    except UnicodeEncodeError as error:
+        raise InvalidRequestError(
+            "The settings hold a lone surrogate, which is no character.",
+            param="settings",
+            hint="Send text as UTF-8.",
+        ) from error
     return _here(request).apply(document, replaces=body.replaces, by=caller.id, now_ms=now)
 
 

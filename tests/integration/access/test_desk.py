@@ -332,6 +332,8 @@ def test_neither_rotation_nor_a_session_gives_a_limit_anew(desk: Desk) -> None:
     second, _ = desk.rotate_key(LOCAL_CALLER, first.id, grace_s=0, now_ms=NOW)
     third, token = desk.rotate_key(LOCAL_CALLER, second.id, grace_s=60, now_ms=NOW)
     session, _ = desk.open_session(desk.identify(token.text, NOW), now_ms=NOW)
+    desk.update_key(LOCAL_CALLER, third.id, lambda key: replace(key, models=("a",), team="t"), now_ms=NOW)
+    assert (record_of(desk, session.id).models, record_of(desk, session.id).team) == (("a",), "t")
     for key_id in (second.id, third.id, session.id):
         record = record_of(desk, key_id)
         assert (record.limits, record.priority, record.counted_as) == (LIMITS, "low", first.id)

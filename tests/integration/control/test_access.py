@@ -223,13 +223,16 @@ def test_limits_over_http(control: "Control") -> None:
         {"limits": {"rpm": 5}},
         {"limits": None},
         {"priority": "urgent"},
+        {"name": "\ud800"},
+        {"team": "\ud800"},
+        {"models": ["\ud800"]},
         {"name": ""},
         {"role": "root"},
     ],
 )
 def test_a_change_of_a_key_that_makes_no_sense(control: "Control", change: dict[str, Any]) -> None:
     key = control.new_key()
-    assert control.root("PATCH", f"/api/v1/keys/{key['id']}", change).status == 400
+    assert control.root("PATCH", f"/api/v1/keys/{key['id']}", json.dumps(change).encode()).status == 400
     assert control.root("PATCH", "/api/v1/keys/key_none", {"priority": "low"}).status == 404
 
 

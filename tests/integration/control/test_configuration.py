@@ -1,5 +1,6 @@
 """Another configuration is put in force without a restart, whole or not at all."""
 
+import json
 import os
 import subprocess
 import sys
@@ -25,7 +26,8 @@ def in_force(control: "Control") -> dict[str, Any]:
 
 
 def change(control: "Control", settings: dict[str, Any]) -> "Answer":
-    return control.local("PUT", PATH, {"replaces": in_force(control)["digest"], "settings": settings})
+    body = {"replaces": in_force(control)["digest"], "settings": settings}
+    return control.local("PUT", PATH, json.dumps(body).encode())
 
 
 def weights(control: "Control") -> dict[str, int]:
@@ -48,6 +50,8 @@ def test_a_change_is_in_force_when_it_is_answered(start_control: "Start") -> Non
     assert snapshot.models[0].limits.concurrency == 2
     assert snapshot.teams["t"].concurrency == 1
     assert in_force(control)["digest"] != before["digest"]
+    listed = control.local("GET", "/api/v1/models").json["data"]
+    assert [deployment["id"] for model in listed for deployment in model["deployments"]] == ["own/mine-0"]
 
 
 def test_what_was_applied_outlives_the_control_process_but_not_the_run(start_control: "Start") -> None:
@@ -76,6 +80,8 @@ def test_what_was_applied_outlives_the_control_process_but_not_the_run(start_con
             "circle",
         ),
         ({"modles": {}}, "modles"),
+        ({"teams": {"\ud800": {}}}, "surrogate"),
+        ({"prices": {"openai/x": {"input_usd": float("nan"), "output_usd": 1}}}, "input_usd"),
         ({"providers": {"openai": {"api_key": "sk-in-clear-1234567890"}}}, "providers"),
         ({"teams": {"t": {"limits": {"concurrency": -1}}}}, ">= 1"),
     ],

@@ -197,7 +197,9 @@ class Directory:
         self._default_policy: RecordPolicy = snapshot.default_record
         self.routes = {model.name: self._route(model, is_listed=True) for model in snapshot.models}
         self._book.keep(
-            {target.deployment for route in self.routes.values() for target in route.targets}, self.routes
+            {target.deployment for route in self.routes.values() for target in route.targets},
+            self.routes,
+            self._wildcards,
         )
 
     def key(self, token: bytes) -> KeyRecord | None:

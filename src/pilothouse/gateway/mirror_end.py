@@ -18,11 +18,11 @@ class Counted(Protocol):
 class MirrorEnd:
     """What a mirrored call has in the place of a client's connection."""
 
-    __slots__ = ("_counted", "_is_gone", "occupant")
+    __slots__ = ("_counted", "is_gone", "occupant")
 
     def __init__(self, counted: Counted) -> None:
         self._counted = counted
-        self._is_gone = False
+        self.is_gone = False
         self.occupant: Occupant | None = None
 
     @property
@@ -51,9 +51,15 @@ class MirrorEnd:
         """Takes no more."""
         self.leave()
 
+    def hang_up(self) -> None:
+        """Gives the call up, as a client does that has gone."""
+        if self.occupant is not None:
+            self.occupant.on_client_gone()
+        self.leave()
+
     def leave(self) -> None:
         """Counts the mirror out."""
         self.occupant = None
-        if not self._is_gone:
-            self._is_gone = True
+        if not self.is_gone:
+            self.is_gone = True
             self._counted.shadows -= 1

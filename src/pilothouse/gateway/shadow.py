@@ -40,6 +40,8 @@ def mirror(call: Call) -> None:
 def _begin(original: Call, model: str) -> None:
     state = original.state
     client = MirrorEnd(state)
+    state.mirrors = [end for end in state.mirrors if not end.is_gone]
+    state.mirrors.append(client)
     try:
         route = state.directory.route(model)
         if route is None:

@@ -23,6 +23,7 @@ from pilothouse.network.pool import Pool
 
 if TYPE_CHECKING:
     from pilothouse.contracts.embedder import Embedder
+    from pilothouse.gateway.mirror_end import MirrorEnd
 
 
 class Recorder(Protocol):
@@ -64,6 +65,8 @@ class GatewayState:
         self.book = Book()
         """What is known of each deployment; it outlives directories."""
         self.shadows = 0
+        self.mirrors: list[MirrorEnd] = []
+        """The ends of mirrored calls, of which some may be gone."""
         self.shadows_total = 0
         self.shadows_dropped_total = 0
         self.meter = Meter(self.home, window_s=process.window_s)

@@ -36,7 +36,9 @@ class Watch:
         self._expire()
 
     def stop(self) -> None:
-        """Ends the rounds."""
+        """Ends the rounds, and the mirrored calls: nobody waits for them."""
+        for end in self._state.mirrors:
+            end.hang_up()
         self._patrol.stop()
         self._checks.stop()
         if self._expiry is not None:

@@ -11,6 +11,9 @@ from pilothouse.contracts.traffic import Routing
 from pilothouse.gateway.routing.budget import Budget
 from pilothouse.gateway.routing.vitals import Vitals
 
+MOST_WILDCARDS = 1_000
+"""Deployments of wildcard providers that are remembered over a new snapshot."""
+
 
 class Book:
     """The worker's memory of its deployments."""
@@ -41,11 +44,23 @@ class Book:
         found.obey(routing.retries)
         return found
 
-    def keep(self, deployments: Collection[str], models: Collection[str]) -> None:
-        """Forgets all but these; calls under way at a removed deployment hold its vitals to their end."""
-        for each in [key for key in self._vitals if key not in deployments]:
-            del self._vitals[each]
-        for each in [key for key in self._budgets if key not in models]:
+    def keep(
+        self, deployments: Collection[str], models: Collection[str], wildcards: Collection[str] = ()
+    ) -> None:
+        """Forgets all but these; calls under way at a removed deployment hold its vitals to their end.
+
+        Args:
+            deployments: Ids in force.
+            models: Public names in force.
+            wildcards: Providers that answer for any model; of theirs those asked for last are kept.
+        """
+        gone = [key for key in self._vitals if key not in deployments]
+        open_ones = [key for key in gone if key.partition("/")[0] in wildcards]
+        kept = frozenset(open_ones[-MOST_WILDCARDS:])
+        for each in gone:
+            if each not in kept:
+                del self._vitals[each]
+        for each in [key for key in self._budgets if key not in models and key not in kept]:
             del self._budgets[each]
 
     def forget(self, deployment: str, model: str) -> None:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pilothouse.contracts.snapshot import Deployment, ModelRoute, Provider
 from pilothouse.contracts.traffic import Arm, Breaker, Experiment, Retries, Routing, Shadow
 
 if TYPE_CHECKING:
+    from tests.integration.gateway.conftest import Rig
     from tests.integration.gateway.routing.conftest import Fleet
 
 NO_RETRIES = Retries(attempts=0)
@@ -177,6 +179,36 @@ def test_a_mirror_that_hangs_or_fails_is_never_noticed(fleet: "Fleet") -> None:
     assert {fleet.text(reply) for reply in fleet.many(6)} == {"a"}
     fleet["b"].behave = fleet.refuses("500 No")
     assert {fleet.text(reply) for reply in fleet.many(6)} == {"a"}
+
+
+def test_a_mirror_under_way_is_on_record_when_the_worker_stops(fresh: "Rig") -> None:
+    other = type(fresh.upstream)()
+    other.behave = lambda connection, _: other.hold(connection)
+    deployments = [
+        Deployment(id=f"{name}/0", provider=name, upstream_model="m") for name in ("vendor", "other")
+    ]
+    routing = Routing(shadows=(Shadow(model="other"),))
+    fresh.publish(
+        fresh.snapshot(
+            models=(
+                ModelRoute(name="quiet", kind="chat", deployments=(deployments[0],), routing=routing),
+                ModelRoute(name="other", kind="chat", deployments=(deployments[1],)),
+            ),
+            providers=(
+                Provider(name="vendor", base_url=fresh.upstream.url),
+                Provider(name="other", base_url=other.url),
+            ),
+            wildcard_providers=(),
+        )
+    )
+    fresh.start()
+    original = fresh.chat()
+    fresh.until(lambda: other.requests)
+    assert fresh.stop() == 0
+    other.close()
+    calls = [call.end for call in fresh.record().values()]
+    assert sorted((end.purpose, end.outcome) for end in calls) == [("serve", "completed"), ("shadow", "cut")]
+    assert original.status == 200
 
 
 def test_arms_go_to_their_own_deployments_and_are_on_record(fleet: "Fleet") -> None:

@@ -2,7 +2,7 @@
 
 from pilothouse.contracts.snapshot import Deployment
 from pilothouse.contracts.traffic import Breaker, Retries, Routing
-from pilothouse.gateway.routing.book import Book
+from pilothouse.gateway.routing.book import MOST_WILDCARDS, Book
 from pilothouse.gateway.routing.vitals import LONGEST_HOLD_S, Vitals
 
 
@@ -98,3 +98,19 @@ def test_the_status_says_what_a_person_asks() -> None:
     status = vitals.status("model", 101.0)
     assert (status.breaker, status.cause, status.is_ejected) == ("open", "outlier", True)
     assert (status.deployment, status.model, status.ok_total) == ("d", "model", 1)
+
+
+def test_what_is_known_of_wildcard_models_outlives_a_snapshot_too() -> None:
+    book, routing = Book(), Routing()
+    ids = [f"vendor/model-{number}" for number in range(MOST_WILDCARDS + 1)]
+    known = {
+        each: book.vitals(Deployment(id=each, provider="vendor", upstream_model="m"), routing) for each in ids
+    }
+    closed = book.vitals(Deployment(id="other/m", provider="other", upstream_model="m"), routing)
+    book.keep((), (), {"vendor"})
+    last, first = ids[-1], ids[0]
+    assert book.vitals(Deployment(id=last, provider="vendor", upstream_model="m"), routing) is known[last]
+    assert (
+        book.vitals(Deployment(id=first, provider="vendor", upstream_model="m"), routing) is not known[first]
+    )
+    assert book.vitals(Deployment(id="other/m", provider="other", upstream_model="m"), routing) is not closed

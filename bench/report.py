@@ -3,12 +3,15 @@
 Refuses to know how figures were made. Invariant: both tables have the same cells.
 """
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from bench import bars
 from bench.results import BAR, Figure, Run, Subject, Void, figure
 
 PAGE = """# Benchmarks
@@ -101,7 +104,7 @@ def show(run: Run, console: Console) -> None:
     for line in faults(run):
         console.print(line, style="red", markup=False)
     for name, values in run.extras.items():
-        console.print(f"{name}: " + ", ".join(f"{key} {_plain(value)}" for key, value in values.items()))
+        console.print(f"{name}: " + ", ".join(f"{key} {plain(value)}" for key, value in values.items()))
 
 
 def faults(run: Run) -> list[str]:
@@ -126,9 +129,10 @@ def page(run: Run) -> str:
         if subject.unavailable is not None:
             cells = ["not measured", *("" for _ in COLUMNS[1:])]
         rows.append([subject.name, *cells])
+    every = {**run.extras, **bars.kept()}
     extras = "".join(
-        f"\n## {name}\n\n" + "".join(f" - {key}: {_plain(value)}\n" for key, value in values.items())
-        for name, values in run.extras.items()
+        f"\n## {name}\n\n" + "".join(f" - {key}: {plain(value)}\n" for key, value in values.items())
+        for name, values in every.items()
     )
     remarks = "".join(f" - {line}\n" for line in faults(run))
     return PAGE.format(
@@ -151,5 +155,23 @@ def write_page(run: Run, path: Path) -> None:
     path.write_text(page(run))
 
 
-def _plain(value: float | str) -> str:
+def plain(value: float | str) -> str:
+    """Returns a figure as the page shows it."""
     return value if isinstance(value, str) else f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
+
+
+def main() -> None:
+    """Writes the page anew: `python -m bench.report [FILE]`, the run (default: the newest with an engine)."""
+    folder = Path(__file__).resolve().parent
+    runs = {file: msgspec.json.decode(file.read_bytes(), type=Run) for file in _files(folder / "results")}
+    chosen = next((file for file, run in reversed(runs.items()) if run.extras), next(reversed(runs)))
+    write_page(runs[chosen], folder.parent / "docs/reference/benchmarks.md")
+    sys.stdout.write(f"written from {chosen}\n")
+
+
+def _files(folder: Path) -> list[Path]:
+    return [Path(name) for name in sys.argv[1:]] or sorted(folder.glob("2*.json"))
+
+
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,18 +87,32 @@ def mocks(count: int = 1) -> Iterator[list[Mock]]:
 class Configured(Pilothouse):
     """`pilothouse up` with a configuration of the bench's own."""
 
-    def __init__(self, configuration: str, variables: dict[str, str] | None = None) -> None:
+    def __init__(self, configuration: str, variables: dict[str, str], *key_limits: str, key: str) -> None:
         self.configuration = configuration
-        self.variables = variables or {}
+        self.variables = variables
+        self.key_limits = key_limits
+        self.key = key
 
 
 @contextlib.contextmanager
-def pilothouse(configuration: str, **variables: str) -> Iterator[tuple[Running, Path]]:
-    """Runs `pilothouse up`, pinned as the peers are; gives it, with a member's key, and its home."""
-    peer = Configured(configuration, variables)
+def pilothouse(
+    configuration: str, *key_limits: str, home: Path | None = None, key: str = "", **variables: str
+) -> Iterator[tuple[Running, Path]]:
+    """Runs `pilothouse up`, pinned as the peers are; gives it, with a member's key, and its home.
+
+    Args:
+        configuration: the file's text.
+        key_limits: flags of `keys create` for the key that is made.
+        home: a home to begin with a copy of.
+        key: a key that this home knows; then none is made.
+        variables: further environment variables.
+    """
+    peer = Configured(configuration, variables, *key_limits, key=key)
     environment = ROOT / ".envs/bench/pilothouse"
     peer.install(environment)
     with tempfile.TemporaryDirectory(prefix="pilothouse-bench-") as scratch:
+        if home is not None:
+            shutil.copytree(home, Path(scratch) / "home", ignore=shutil.ignore_patterns("*.sock"))
         place = Place(
             upstream_port=0,
             environment=environment,
@@ -114,3 +129,19 @@ def pilothouse(configuration: str, **variables: str) -> Iterator[tuple[Running, 
             yield running, Path(scratch) / "home"
         finally:
             running.stop()
+
+
+def gateways(running: Running) -> list[int]:
+    """Returns the gateway workers of a Pilothouse."""
+    return [one for one in running.counted() if "pilothouse.gateway" in processes.command(one)]
+
+
+@contextlib.contextmanager
+def on_load_core() -> Iterator[None]:
+    """Keeps this process, which asks, off the gateway's core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {LOAD_CORE} & before or before)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

@@ -51,6 +51,8 @@ class Pilothouse:
     variables: Mapping[str, str] = {}
     key_limits: tuple[str, ...] = ()
     """Flags of `keys create`."""
+    key = ""
+    """A key that the home knows already; empty: one is made."""
 
     def install(self, environment: Path) -> str:
         """Makes an environment of the fastest Python here, with the checkout's own packages."""
@@ -76,7 +78,7 @@ class Pilothouse:
 
     def _settle(self, running: Running, place: Place, home: Path) -> None:
         """Makes a member's key and puts each process on its core."""
-        running.headers = _bearer(_key(running, home, *self.key_limits))
+        running.headers = _bearer(self.key or _key(running, home, *self.key_limits))
         for one in running.counted():
             is_gateway = "pilothouse.gateway" in processes.command(one)
             processes.pin(one, place.gateway_core if is_gateway else place.load_core)

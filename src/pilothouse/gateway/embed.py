@@ -17,6 +17,9 @@ from pilothouse.network.exchange import Exchange, ResponseHead
 from pilothouse.network.settings import Deadlines
 
 OK = 200
+MOST_FAILURES = 5
+"""In a row, then nothing is asked for `REST_S`: a model that is slow would make every call slow."""
+REST_S = 2.0
 MOST_BYTES = 1_048_576
 """Of an answer: a vector of 4,096 numbers takes 90 KB."""
 _encode = msgspec.json.Encoder().encode
@@ -36,7 +39,7 @@ _decode = msgspec.json.Decoder(_Answer).decode
 class RouteEmbedder:
     """Embeds with a model that the directory in force knows."""
 
-    __slots__ = ("_deadlines", "_directory", "_loop")
+    __slots__ = ("_deadlines", "_directory", "_failures", "_loop", "_rests_until_s")
 
     def __init__(
         self, directory: Callable[[], Directory | None], loop: AbstractEventLoop, deadlines: Deadlines
@@ -44,27 +47,37 @@ class RouteEmbedder:
         self._directory = directory
         self._loop = loop
         self._deadlines = deadlines
+        self._failures = 0
+        self._rests_until_s = 0.0
 
     def embed(self, model: str, text: str, *, within_s: float, done: Done) -> None:
         """Gives `done` the vector of a text, or `None` when there was none within the time."""
-        directory = self._directory()
+        directory, now_s = self._directory(), perf_counter()
         route = directory.routes.get(model) if directory is not None else None
         target = None
-        if route is not None and route.kind == "embedding":
-            target = route.whole.choose(0, perf_counter(), is_stream=False)
+        if route is not None and route.kind == "embedding" and now_s >= self._rests_until_s:
+            target = route.whole.choose(0, now_s, is_stream=False)
         if target is None or target.dialect is not None:
             self._loop.call_soon(done, None)
             return
-        _Question(done, self._loop).ask(target, text, within_s, self._deadlines)
+        _Question(done, self, self._loop).ask(target, text, within_s, self._deadlines)
+
+    def note(self, *, is_good: bool) -> None:
+        """Learns how a question ended."""
+        self._failures = 0 if is_good else self._failures + 1
+        if self._failures >= MOST_FAILURES:
+            self._failures = 0
+            self._rests_until_s = perf_counter() + REST_S
 
 
 class _Question:
     """One text on its way."""
 
-    __slots__ = ("_done", "_exchange", "_is_good", "_loop", "_parts", "_size", "_timer")
+    __slots__ = ("_asker", "_done", "_exchange", "_is_good", "_loop", "_parts", "_size", "_timer")
 
-    def __init__(self, done: Done, loop: AbstractEventLoop) -> None:
+    def __init__(self, done: Done, asker: RouteEmbedder, loop: AbstractEventLoop) -> None:
         self._done: Done | None = done
+        self._asker = asker
         self._loop = loop
         self._exchange: Exchange | None = None
         self._timer: TimerHandle | None = None
@@ -115,6 +128,7 @@ class _Question:
             self._timer = None
         done, self._done = self._done, None
         if done is not None:
+            self._asker.note(is_good=vector is not None)
             done(vector)
 
 

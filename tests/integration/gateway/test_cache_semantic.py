@@ -148,6 +148,8 @@ def test_an_embedder_that_fails_is_a_miss(rig: "Rig", script: Script, system: st
     script.fault = fault
     assert [_kind(_ask(rig, system, text)) for text in (ASKED, REWORDED)] == ["miss", "miss"]
     assert len(script.chats) == 2
+    script.fault = b""
+    assert _kind(_ask(rig, f"{system} Now it works.", ASKED)) == "miss"
 
 
 def test_an_embedder_that_is_slow_is_a_miss(rig: "Rig", script: Script, system: str) -> None:
@@ -186,3 +188,15 @@ def test_a_client_that_leaves_while_it_waits_is_on_record(rig: "Rig", script: Sc
     connection.close()
     end = rig.until(lambda: rig.record().get("impatient")).end
     assert (end.status, end.outcome) in {(499, "cancelled"), (200, "completed")}
+
+
+def test_an_embedder_that_keeps_failing_is_left_alone_for_a_while(
+    rig: "Rig", script: Script, system: str
+) -> None:
+    script.fault = b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n"
+    for number in range(12):
+        assert _kind(_ask(rig, f"{system} {number}", ASKED)) == "miss"
+    assert 0 < len(script.embedded) <= 5
+    script.fault = b""
+    asked = iter(range(1_000_000))
+    rig.until(lambda: _ask(rig, f"{system} again {next(asked)}", ASKED) and len(script.embedded) > 5)

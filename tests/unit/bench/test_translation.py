@@ -24,7 +24,7 @@ def texts(batch: bytes) -> list[str]:
 def test_every_token_goes_there_and_comes_back() -> None:
     given = texts(b"".join(chat_events()))
     assert len(given) == TOKENS
-    readers: list[tuple[list[bytes], "UpstreamStream"]] = [
+    readers: list[tuple[list[bytes], UpstreamStream]] = [
         (written(EventWriter(ASKED)), EventReader(7)),
         (written(ResponseWriter(ASKED)), ResponseReader(7)),
     ]

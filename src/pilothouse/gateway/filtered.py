@@ -1,6 +1,7 @@
-"""Answers of which a provider's content filter left nothing, and how a stream's events end.
+"""Answers that say nothing: a filter left nothing of them, or a stream has only opened.
 
-Refuses to know what is done about it. Invariant: an answer that says anything at all is not filtered.
+Refuses to know what is done about it. Invariant: an answer that says anything at all, known here or not, is
+neither.
 """
 
 from typing import Final
@@ -11,6 +12,7 @@ from pilothouse.contracts.errors import InvalidRequestError
 from pilothouse.contracts.traffic import ErrorKind
 from pilothouse.gateway.fold import Fold
 from pilothouse.gateway.routing.faults import Fault
+from pilothouse.gateway.sse import payloads_of
 
 CONTENT_FILTER: Final[ErrorKind] = "content_filter"
 MARK = CONTENT_FILTER.encode()
@@ -30,6 +32,17 @@ class _Answer(msgspec.Struct):
     choices: list[_Choice]
 
 
+class _Piece(msgspec.Struct):
+    delta: dict[str, msgspec.Raw] = {}
+    text: str | None = None
+
+
+class _Event(msgspec.Struct):
+    choices: list[_Piece] = []
+
+
+NOTHINGS = frozenset((b"null", b'""', b"[]", b"{}"))
+_decode_event = msgspec.json.Decoder(_Event).decode
 _decode = msgspec.json.Decoder(_Answer).decode
 
 
@@ -43,6 +56,21 @@ def is_empty(body: bytes) -> bool:
         choice.text or (choice.message is not None and (choice.message.content or choice.message.tool_calls))
         for choice in answer.choices
     )
+
+
+def is_only_opening(batch: bytes) -> bool:
+    """Says whether a stream's events so far hold no more than the role, comments and empty members."""
+    for payload in payloads_of(batch):
+        try:
+            event = _decode_event(payload)
+        except msgspec.DecodeError:
+            return False
+        for piece in event.choices:
+            if piece.text or any(
+                name != "role" and bytes(value) not in NOTHINGS for name, value in piece.delta.items()
+            ):
+                return False
+    return True
 
 
 def has_filtered(batch: bytes) -> bool:

@@ -20,7 +20,7 @@ from pilothouse.gateway.dialects import openai
 from pilothouse.gateway.dialects.client import ClientStream
 from pilothouse.gateway.dialects.upstream import UpstreamStream
 from pilothouse.gateway.figures import confidence_of, tokens_of
-from pilothouse.gateway.filtered import CONTENT_FILTER, filtered, has_end, has_filtered
+from pilothouse.gateway.filtered import CONTENT_FILTER, filtered, has_end, has_filtered, is_only_opening
 from pilothouse.gateway.fold import Fold
 from pilothouse.gateway.network_faults import api_error, bad_answer
 from pilothouse.gateway.plain import PlainAnswer
@@ -158,7 +158,7 @@ class StreamAnswer(PlainAnswer):
                 self.go(step)
                 return True
         held_s = perf_counter() - self.begun_s - self.taken_ms / 1000
-        if is_done or len(batch) > HELD_BYTES or held_s > HELD_S:
+        if is_done or len(batch) > HELD_BYTES or held_s > HELD_S or not is_only_opening(batch):
             return False
         self.held = batch
         return True

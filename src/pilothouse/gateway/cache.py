@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from pilothouse.gateway import record
 from pilothouse.gateway.caching.caches import ModelCache
-from pilothouse.gateway.caching.digest import Meaning, digest_of, meaning_of, read_document
+from pilothouse.gateway.caching.digest import Meaning, digest_of, meaning_of, read_document, scope_of, seed_of
 from pilothouse.gateway.caching.words import is_reworded
 from pilothouse.gateway.call import Call
 from pilothouse.gateway.flight import Flight
@@ -46,15 +46,20 @@ def cache(call: Call) -> None:
 
 def _look(call: Call, held: ModelCache) -> None:
     wish = call.request.headers.get(b"cache-control", b"").lower()
-    scope = scope_of(call, held)
+    scope = scope_of(
+        held.policy.scope,
+        key_id=call.key_id,
+        team=call.team,
+        is_recorded=call.policy.content != "none",
+    )
     document = None
     if scope is not None and b"no-store" not in wish and call.only_native is None:
         document = read_document(call.original or call.request.body, is_shared=scope[0] != "key")
     if scope is None or document is None:
         call.limit_lines += MISS
         return
-    seed = "\0".join((*scope, call.dialect, call.operation, call.arm or "")).encode()
-    digest = digest_of(held.fingerprint + seed, document)
+    seed = seed_of(held.fingerprint, scope, call.dialect, call.operation, call.arm or "")
+    digest = digest_of(seed, document)
     is_fresh = b"no-cache" in wish
     max_age_s = _max_age_s(wish)
     if not is_fresh and _is_answered(call, held, digest, max_age_s):
@@ -68,19 +73,9 @@ def _look(call: Call, held: ModelCache) -> None:
     if held.policy.coalesce:
         flight.open()
     if held.is_semantic and call.operation == "chat":
-        meaning = meaning_of(held.fingerprint + seed, document)
+        meaning = meaning_of(seed, document)
         if meaning is not None:
             Lookup(call, held, flight, meaning, max_age_s).begin()
-
-
-def scope_of(call: Call, held: ModelCache) -> tuple[str, str] | None:
-    """Returns who shares answers with this call, or `None` when it must not be cached."""
-    wide = held.policy.scope
-    if wide == "all" and call.policy.content != "none":
-        return "all", ""
-    if wide == "team" and call.team is not None and call.policy.content != "none":
-        return "team", call.team
-    return None if call.key_id is None else ("key", call.key_id)
 
 
 def _is_answered(call: Call, held: ModelCache, digest: bytes, max_age_s: float) -> bool:

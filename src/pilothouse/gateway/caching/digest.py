@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from pilothouse.contracts.traffic import CacheScope
 from pilothouse.gateway.caching.words import marks_of
 
 UNSAID = (
@@ -30,9 +31,12 @@ LONGEST_MEANING = 500
 what differs behind them."""
 DIGEST_BYTES = 32
 
+_pack = msgspec.msgpack.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 Document = dict[str, Any]
+Scope = tuple[str, str]
+"""Who shares answers: a kind, and which one of it."""
 
 
 class Meaning:
@@ -43,6 +47,27 @@ class Meaning:
     def __init__(self, text: str, bucket: bytes) -> None:
         self.text = text
         self.bucket = bucket
+
+
+def scope_of(wide: CacheScope, *, key_id: str | None, team: str | None, is_recorded: bool) -> Scope | None:
+    """Returns who shares answers with a call, or `None` when it must not be cached.
+
+    Args:
+        wide: The policy's scope.
+        key_id: The caller's key.
+        team: Its team.
+        is_recorded: Whether the call's content may be recorded; where not, no other key shares it.
+    """
+    if is_recorded and wide == "all":
+        return "all", ""
+    if is_recorded and wide == "team" and team is not None:
+        return "team", team
+    return None if key_id is None else ("key", key_id)
+
+
+def seed_of(fingerprint: bytes, scope: Scope, *others: str) -> bytes:
+    """Returns what a digest begins with: the route, who shares, and whatever else tells calls apart."""
+    return fingerprint + _pack((scope, others))
 
 
 def read_document(body: bytes, *, is_shared: bool) -> Document | None:

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pilothouse.gateway.caching.digest import UNSAID, digest_of, meaning_of, read_document
+from pilothouse.contracts.traffic import CacheScope
+from pilothouse.gateway.caching.digest import (
+    UNSAID,
+    digest_of,
+    meaning_of,
+    read_document,
+    scope_of,
+    seed_of,
+)
 
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Say hello."}]}
 
@@ -77,6 +85,47 @@ def test_digests_are_equal_only_for_equal_requests_of_one_scope(
     ]
     is_same = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True) and here == there
     assert (digests[0] == digests[1]) is is_same
+
+
+_Caller = tuple[str | None, str | None, bool]
+_CALLERS = st.tuples(
+    st.sampled_from(("key_a", "key_b", "red", "", None)),
+    st.sampled_from(("red", "key_a", "", None)),
+    st.booleans(),
+)
+
+
+@given(st.sampled_from(("key", "team", "all")), _CALLERS, _CALLERS)
+def test_nobody_shares_but_whom_the_policy_names(wide: CacheScope, one: _Caller, other: _Caller) -> None:
+    def digest(caller: _Caller) -> bytes | None:
+        key_id, team, is_recorded = caller
+        scope = scope_of(wide, key_id=key_id, team=team, is_recorded=is_recorded)
+        return (
+            None if scope is None else digest_of(seed_of(b"route", scope, "openai", "chat", ""), dict(CHAT))
+        )
+
+    ours = digest(one)
+    assert ours == digest(one)
+    if ours is None or ours != digest(other):
+        return
+    is_same_key = one[0] is not None and one[0] == other[0]
+    is_same_team = wide == "team" and one[1] is not None and one[1] == other[1]
+    are_both_recorded = one[2] and other[2]
+    assert is_same_key or (are_both_recorded and (is_same_team or wide == "all"))
+
+
+@pytest.mark.parametrize(
+    ("wide", "other"),
+    [("key", ("k", None, True)), ("team", ("x", "red", True)), ("all", ("x", "blue", True))],
+)
+def test_whom_the_policy_names_shares(wide: CacheScope, other: _Caller) -> None:
+    ours = scope_of(wide, key_id="k", team="red", is_recorded=True)
+    assert ours == scope_of(wide, key_id=other[0], team=other[1], is_recorded=other[2])
+
+
+def test_what_stands_together_in_a_seed_cannot_be_taken_apart_in_another_way() -> None:
+    assert seed_of(b"r", ("key", "a"), "b", "c") != seed_of(b"r", ("key", "ab"), "", "c")
+    assert seed_of(b"r", ("team", "x"), "y") != seed_of(b"r", ("key", "x"), "y")
 
 
 @settings(max_examples=30)

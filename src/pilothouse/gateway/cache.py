@@ -86,7 +86,10 @@ def _is_answered(call: Call, held: ModelCache, digest: bytes, max_age_s: float) 
         held.exact_total += 1
         call.is_held = True
         call.price = entry.price
-        Retelling(call, "exact").whole(entry.body, age_s=max(0.0, now_s - entry.created_s))
+        if call.is_stream and not entry.events:
+            held.answers.spell(entry)
+        age_s = max(0.0, now_s - entry.created_s)
+        Retelling(call, "exact").whole(entry.body, age_s=age_s, events=entry.events)
         return True
     flight = held.flights.get(digest) if held.policy.coalesce else None
     return isinstance(flight, Flight) and flight.join(call)

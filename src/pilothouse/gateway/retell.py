@@ -77,8 +77,8 @@ class Retelling:
 
     # -- the answer ---------------------------------------------------------------------------------
 
-    def whole(self, body: bytes, *, age_s: float = 0.0) -> None:
-        """Answers with a whole answer: as it is, or told as a stream."""
+    def whole(self, body: bytes, *, age_s: float = 0.0, events: bytes = b"") -> None:
+        """Answers with a whole answer: as it is, or told as a stream, whose events may be known already."""
         call = self.call
         if call.cache is not None:
             call.limit_lines += b"age: %d\r\n" % age_s
@@ -87,7 +87,7 @@ class Retelling:
         try:
             kept = self._read(body)
             if call.is_stream:
-                self._tell(body)
+                self._tell(body, events or events_of(body))
             else:
                 self._answer(body, kept)
         except msgspec.DecodeError:  # it was read before, so this is a fault of ours
@@ -164,10 +164,9 @@ class Retelling:
             return
         call.client.complete(whole(OK, body, extra=call.headers(), will_close=call.client.will_close))
 
-    def _tell(self, body: bytes) -> None:
+    def _tell(self, body: bytes, batch: bytes) -> None:
         """Tells a whole answer as a stream, in one write."""
         call = self.call
-        batch = events_of(body)
         try:
             self._begin(answered=None, is_whole=True, takes_logprobs=False)
             batch = self._edited(batch)

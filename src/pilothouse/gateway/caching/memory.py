@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 
 from pilothouse.contracts.snapshot import Price
+from pilothouse.gateway.caching.replay import events_of
 
 ENTRY_BYTES = 800
 """What an answer costs besides its body: the entry, its digest and its places in the tables (measured)."""
@@ -22,6 +23,7 @@ class Entry:
         "body",
         "created_s",
         "digest",
+        "events",
         "expires_s",
         "is_kept",
         "meaning",
@@ -52,6 +54,8 @@ class Entry:
         self.size = len(body) + ENTRY_BYTES
         self.meaning: tuple[bytes, int] | None = None
         """Where it stands among the meanings: bucket and row."""
+        self.events = b""
+        """The answer as a stream's events, once somebody has asked for that."""
         self.text = ""
         """The message that was answered, where it may be found by meaning."""
         self.is_kept = False
@@ -109,6 +113,13 @@ class Answers:
         entry.size += size
         self.held_bytes += size
 
+    def spell(self, entry: Entry) -> None:
+        """Keeps a chat's answer as events too, if there is room beside it."""
+        events = events_of(entry.body)
+        if self.held_bytes + len(events) <= self._max_bytes:
+            entry.events = events
+            self.grow(entry, len(events))
+
     def expire(self, now_s: float) -> None:
         """Lets go what is past its time, and the marks of what went before."""
         ages = self._by_age
@@ -141,4 +152,4 @@ class Answers:
         entry.is_kept = False
         self.held_bytes -= entry.size
         self._forget(entry)
-        entry.body, entry.text = b"", ""
+        entry.body, entry.events, entry.text = b"", b"", ""

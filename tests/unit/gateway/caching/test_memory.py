@@ -62,6 +62,17 @@ def test_a_person_is_forgotten() -> None:
     assert answers.find(b"b", 1.0) is not None
 
 
+def test_events_are_kept_where_there_is_room() -> None:
+    body = b'{"object":"chat.completion","choices":[{"index":0,"message":{"content":"hello"}}]}'
+    for most, is_kept in ((10_000, True), (len(body) + ENTRY_BYTES, False)):
+        answers, _ = _answers(most)
+        entry = Entry(b"a", body, subject=None, price=None, created_s=0.0, ttl_s=10.0)
+        answers.put(entry, 0.0)
+        answers.spell(entry)
+        assert bool(entry.events) is is_kept
+        assert answers.held_bytes == entry.size == len(body) + ENTRY_BYTES + len(entry.events)
+
+
 _STEPS = st.lists(
     st.tuples(st.sampled_from(("put", "find", "forget", "expire")), st.integers(0, 9), st.integers(0, 3000)),
     max_size=60,

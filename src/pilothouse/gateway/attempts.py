@@ -67,7 +67,8 @@ class Answering:
         call, now_s = self.call, perf_counter()
         route.budget.called(now_s)
         call.client.occupant = self
-        target = route.group(call.arm).choose(call.affinity, now_s, is_stream=call.is_stream)
+        group = route.whole if call.arm is None else route.group(call.arm)
+        target = group.choose(call.affinity, now_s, is_stream=call.is_stream)
         if target is None:
             step = self._start_in_trouble(route, now_s)
             self._send_able(step.target, step.reason)
@@ -200,8 +201,14 @@ class Answering:
             vitals.failed(self, self.begun_s, now_s)
         elif ending == "unknown":
             vitals.unknown(self, self.begun_s, now_s)
-        attempt = attempt_of(call, target, self.begun_s, now_s, (status, error_code, self.reason))
-        call.attempts = (*call.attempts, attempt) if call.attempts else (attempt,)
+        begun_s = self.begun_s
+        started_ms = (begun_s - call.request.started_s) * 1000
+        duration_ms = (now_s - begun_s) * 1000
+        call.attempts += (
+            Attempt(
+                target.deployment, target.provider, status, error_code, started_ms, duration_ms, self.reason
+            ),
+        )
 
     def failed(self, error: NetworkError) -> None:
         """Goes on after an error on the way out."""
@@ -402,18 +409,3 @@ class Answering:
         route = route if trail is None else trail.route
         patience_s = route.whole.patience_s(route.routing, is_stream=self.call.is_stream, is_suspect=True)
         return perf_counter() - self.begun_s > max(IMPATIENCE_S, patience_s)
-
-
-def attempt_of(
-    call: Call,
-    target: Target,
-    begun_s: float,
-    now_s: float,
-    how: tuple[int | None, str | None, AttemptReason],
-) -> Attempt:
-    """Returns an attempt as it stands on record; `how` is its status, its error's code and its reason."""
-    status, error_code, reason = how
-    started_ms = (begun_s - call.request.started_s) * 1000
-    return Attempt(
-        target.deployment, target.provider, status, error_code, started_ms, (now_s - begun_s) * 1000, reason
-    )

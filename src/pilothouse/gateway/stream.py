@@ -50,6 +50,9 @@ class StreamAnswer(PlainAnswer):
     reader: UpstreamStream | None = None
     writer: ClientStream | None = None
     is_begun: bool = False
+    """The head and something behind it have left."""
+    is_passing: bool = False
+    """It has begun, and what must be edited is known."""
 
     def __init__(self, call: Call) -> None:
         super().__init__(call)
@@ -123,8 +126,9 @@ class StreamAnswer(PlainAnswer):
                 self._error_said(*broken)
                 return
             has_first = call.first_token_ms is None and has_token(batch)
-            if not self._may_pass(batch, has_first=has_first, is_done=is_done):
+            if not self.is_passing and not self._may_pass(batch, has_first=has_first, is_done=is_done):
                 return
+            self._keep(batch)
             now_ms = record.since_ms(call)
             call.last_token_ms = now_ms
             if has_first:
@@ -145,8 +149,10 @@ class StreamAnswer(PlainAnswer):
             return False
         if self.edits is None and not self._learn(batch):
             return False
-        self._keep(batch)
-        return self.is_begun or self._begin(is_whole=is_done)
+        if not self.is_begun and not self._begin(is_whole=is_done):
+            return False
+        self.is_passing = self.edits is not None
+        return True
 
     def _waits_for_token(self, batch: bytes, *, is_done: bool) -> bool:
         """Holds back events without a token, or goes elsewhere when a filter let none through."""

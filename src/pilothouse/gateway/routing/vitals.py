@@ -111,7 +111,8 @@ class Vitals:
 
     def succeeded(self, waiter: Waiter, begun_s: float, now_s: float, taken_ms: float = 0.0) -> None:
         """Ends an attempt that was answered."""
-        self._end(waiter)
+        self.in_flight -= 1
+        self.waiting.pop(waiter, None)
         self.ok_total += 1
         self._limits_in_a_row = 0
         self.breaker.succeeded(begun_s, now_s, taken_ms)

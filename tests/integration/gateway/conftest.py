@@ -330,8 +330,8 @@ class Rig:
                 self._spawn({**document, "worker": str(number)}, listener) for number in range(workers)
             ]
         self.process = self.processes[0]
-        sockets = [Path(self.home.gateway_status_socket(str(number))) for number in range(workers)]
-        self.until(lambda: all(path.exists() for path in sockets))
+        sockets = [self.home.gateway_status_socket(str(number)) for number in range(workers)]
+        self.until(lambda: all(_listens(path) for path in sockets))
 
     def _spawn(self, document: dict[str, Any], listener: socket.socket) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
@@ -440,6 +440,11 @@ class Rig:
                 return found
             assert time.monotonic() < end, "it did not happen in time"
             time.sleep(0.01)
+
+
+def _listens(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(path) == 0
 
 
 def _closed_port() -> int:

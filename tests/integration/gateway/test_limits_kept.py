@@ -25,7 +25,8 @@ MINUTE_NS = 60_000_000_000
 def limit(rig: "Rig", limits: Limits, name: str = "key_red") -> None:
     plain = rig.snapshot()
     rig.publish(msgspec.structs.replace(plain, keys=(*plain.keys, rig.key(RED, name, limits=limits))))
-    rig.until(lambda: not rig.processes or rig.status()["snapshot_revision"] == plain.revision)
+    workers = range(len(rig.processes))
+    rig.until(lambda: all(rig.status(each)["snapshot_revision"] == plain.revision for each in workers))
 
 
 def usage(rig: "Rig", name: str = "key_red") -> dict[str, Any]:
@@ -89,7 +90,7 @@ def test_a_killed_workers_calls_under_way_are_given_back(start_rig: "Callable[..
     rig.upstream.behave = usual
     assert rig.chat(key=RED).status == 429
     assert usage(rig)["under_way"] == 1
-    busy = next(n for n in (0, 1) if rig.status(n)["in_flight"])
+    busy = next(n for n in (0, 1) if rig.status(n).get("in_flight"))
     os.kill(rig.processes[busy].pid, signal.SIGKILL)
     rig.processes[busy].wait()
     rig.until(lambda: answers(rig) == 200)

@@ -23,6 +23,7 @@ from pilothouse.gateway.limits.layout import (
     REQUESTS,
     ROW_BYTES,
     ROW_CELLS,
+    ROWS_AT,
     SLOT_CELL,
     SLOTS,
     TAKEN,
@@ -33,6 +34,7 @@ from pilothouse.gateway.limits.layout import (
 FULLEST: Final = 0.75
 """The share of rows that may be taken: beyond it, looking one up would grow slow."""
 EMPTY_RINGS: Final = memoryview(array("I", bytes(8 * KEPT)))
+INDEX: Final = HEADER_BYTES // 4
 NO_DIGEST: Final = bytes(DIGEST_BYTES)
 
 
@@ -76,8 +78,9 @@ class Cells:
             return row, False
         if row < 0 or self.quads[TAKEN] >= self.rows * FULLEST:
             return None
+        self.words[INDEX + self.quads[TAKEN]] = row
         self.quads[TAKEN] += 1
-        start = HEADER_BYTES + row * ROW_BYTES
+        start = ROWS_AT + row * ROW_BYTES
         self.buffer[start : start + ROW_BYTES] = bytes(ROW_BYTES)
         self.buffer[start : start + DIGEST_BYTES] = digest
         return row, True
@@ -88,7 +91,7 @@ class Cells:
         first = int.from_bytes(digest[:8], "little") % rows
         for step in range(rows):
             row = (first + step) % rows
-            start = HEADER_BYTES + row * ROW_BYTES
+            start = ROWS_AT + row * ROW_BYTES
             found = buffer[start : start + DIGEST_BYTES]
             if found == digest:
                 return row, True
@@ -98,13 +101,7 @@ class Cells:
 
     def rows_in_use(self) -> list[int]:
         """Returns the rows that were made."""
-        quads, per_row = self.quads, ROW_BYTES // 8
-        first = HEADER_BYTES // 8
-        return [
-            row
-            for row in range(self.rows)
-            if quads[first + row * per_row] or quads[first + row * per_row + 1]
-        ]
+        return self.words[INDEX : INDEX + self.quads[TAKEN]].tolist()
 
     def clear_slot(self, slot: int) -> None:
         """Gives back the calls that a worker which is gone had under way."""
@@ -153,17 +150,17 @@ class Cells:
 
 def row_quads(row: int) -> int:
     """Returns a row's first cell of 8 bytes."""
-    return (HEADER_BYTES + row * ROW_BYTES) // 8
+    return (ROWS_AT + row * ROW_BYTES) // 8
 
 
 def row_words(row: int) -> int:
     """Returns a row's first cell of 4 bytes."""
-    return (HEADER_BYTES + row * ROW_BYTES) // 4
+    return (ROWS_AT + row * ROW_BYTES) // 4
 
 
 def row_halves(row: int) -> int:
     """Returns the first of a row's counts of calls under way."""
-    return (HEADER_BYTES + row * ROW_BYTES) // 2 + SLOT_CELL
+    return (ROWS_AT + row * ROW_BYTES) // 2 + SLOT_CELL
 
 
 assert ROW_CELLS * 8 <= SLOT_CELL * 2  # the parts of a row do not overlap

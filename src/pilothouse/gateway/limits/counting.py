@@ -96,13 +96,15 @@ class Counting:
         try:
             bucket = cells.clock(bucket)
             for gate in gates:
-                refusal = self._shortage(gate, bucket, needed(gate, least, wish), now_s, now_ns)
+                tokens = needed(gate, least, wish) if gate.tokens >= 0 else 0
+                refusal = self._shortage(gate, bucket, tokens, now_s, now_ns)
                 if refusal is not None:
                     break
             else:
                 refusal = None
                 for gate in gates:
-                    self._add(gate, bucket, needed(gate, least, wish), standing)
+                    tokens = needed(gate, least, wish) if gate.tokens >= 0 else 0
+                    self._add(gate, bucket, tokens, standing)
         finally:
             cells.flock(cells.handle, UNLOCK)
         return refusal, bucket, standing

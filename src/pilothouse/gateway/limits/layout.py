@@ -1,6 +1,7 @@
-"""Where each number stands in the file of counters: a header, then rows of one size.
+"""Where each number stands in the file of counters: a header, an index, then rows of one size.
 
     header   magic, boot, width of a bucket, newest bucket seen, highest slot, the process of each slot
+    index    the numbers of the rows that were made, so that nobody reads the others
     row      digest of the limited id, running totals, one count of calls under way for each worker's slot,
              and two rings of buckets: requests and tokens
 
@@ -23,6 +24,8 @@ SLOTS: Final = 128
 """Workers that may count in one file at once."""
 ROWS: Final = 32_768
 HEADER_BYTES: Final = 4096
+ROWS_AT: Final = HEADER_BYTES + 4 * ROWS
+"""The first row, in bytes; between the header and it are the numbers of the rows that were made."""
 ROW_BYTES: Final = 2368
 
 # The header, in bytes.
@@ -74,4 +77,4 @@ TOKEN_RING: Final = REQUEST_RING + KEPT
 
 def file_bytes(rows: int) -> int:
     """Returns the size of a file of so many rows; it is sparse, so that only rows in use take room."""
-    return HEADER_BYTES + rows * ROW_BYTES
+    return ROWS_AT + rows * ROW_BYTES

@@ -6,7 +6,6 @@ also when their file was replaced in the meantime; a snapshot without limits ope
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pilothouse.contracts.errors import SnapshotError
@@ -19,7 +18,7 @@ from pilothouse.gateway.limits.cells import digest_of
 from pilothouse.gateway.limits.counting import LOCK, UNLOCK, Counting
 from pilothouse.gateway.limits.gate import NANO, Gate, Scope
 from pilothouse.gateway.limits.layout import BUCKETS_A_WINDOW, KEPT
-from pilothouse.gateway.limits.recount import ended_since
+from pilothouse.gateway.limits.recount import Ended, ended_since
 from pilothouse.gateway.limits.refill import is_wanted, refill
 from pilothouse.gateway.limits.table import Table, open_table
 
@@ -31,12 +30,15 @@ logger = logging.getLogger(__name__)
 Limited = tuple[Scope, str, Limits]
 
 
-@dataclass(frozen=True, slots=True)
 class Moment:
-    """Now, on both clocks: seconds since the host started, and Unix nanoseconds."""
+    """Now, on both clocks."""
 
-    mono_s: float
-    unix_ns: int
+    __slots__ = ("mono_s", "unix_ns")
+
+    def __init__(self, mono_s: float, unix_ns: int) -> None:
+        self.mono_s = mono_s
+        """Seconds since the host started: the clock that all its processes share."""
+        self.unix_ns = unix_ns
 
 
 class Meter:
@@ -101,22 +103,33 @@ class Meter:
             self._make_gates(now)
         self.is_on = bool(self._wanted)
 
-    def open(self, now: Moment) -> None:
-        """Opens the file of counters, again if need be, and fills a new one from the journal.
+    def open(self, now: Moment, calls: list[Ended] | None = None) -> None:
+        """Opens the file of counters, again if need be, and fills the windows of a new one.
 
-        Before the worker serves: the journal of the last minute is read here. Sums of money are made whole
-        later, in a thread (`books`).
+        Sums of money are made whole later, in a thread (`books`).
+
+        Args:
+            now: The moment.
+            calls: Those of the last minute; read from the journal here when they are not given, which is
+                right only before the worker serves.
         """
+        before = self._table
         self._table = open_table(self._home.counters, self.window_s, now_ns=now.unix_ns)
         self._counting = Counting(self._table.cells, self.window_s)
         self.keys, self.teams, self.models = {}, {}, {}
         self._make_gates(now)
         if is_wanted(self._counting):
-            since_ns = now.unix_ns - round((self.window_s + 1) * NANO)
-            calls = list(ended_since(self._home.journal, since_ns, counted_as=self.counted_as))
+            calls = self.recent(now) if calls is None else calls
             gates: dict[books.Name, Gate] = {(gate.scope, gate.name): gate for gate in self.gates()}
             refill(self._counting, gates, calls, now_s=now.mono_s, now_ns=now.unix_ns)
             logger.info("a new file of counters was filled with %d calls of the last minute", len(calls))
+        if before is not None:
+            before.close()
+
+    def recent(self, now: Moment) -> list[Ended]:
+        """Returns the calls of the last minute, as the journal has them. May run in a thread."""
+        since_ns = now.unix_ns - round((self.window_s + 1) * NANO)
+        return list(ended_since(self._home.journal, since_ns, counted_as=self.counted_as))
 
     def gates(self) -> list[Gate]:
         """Returns all gates."""
@@ -133,14 +146,15 @@ class Meter:
 
     # -- upkeep -------------------------------------------------------------------------------------
 
-    def look(self, now: Moment) -> bool:
-        """Watches the file: replaces it when it is lost, and gives back what dead workers held.
+    def is_in_place(self) -> bool:
+        """Says whether the file of counters, if there is one, is where it should be."""
+        return self._table is None or self._table.is_in_place()
 
-        Returns whether this worker is the one that keeps the books for all.
+    def tidy(self) -> bool:
+        """Gives back what dead workers held, if this worker is the one that keeps the books for all.
+
+        Returns whether it is.
         """
-        if self._table is not None and not self._table.is_in_place():
-            logger.warning("the file of counters is lost or broken: a new one is filled from the journal")
-            self.open(now)
         if self._table is None or not self._table.be_keeper():
             return False
         self._table.free_dead_slots()

@@ -108,7 +108,11 @@ class Upkeep:
     # -- inside -------------------------------------------------------------------------------------
 
     async def _look(self) -> None:
-        self._is_keeper = self._meter.look(moment())
+        if not self._meter.is_in_place():
+            logger.warning("the file of counters is lost or broken: a new one is filled from the journal")
+            calls = await asyncio.to_thread(self._meter.recent, moment())
+            self._meter.open(moment(), calls)
+        self._is_keeper = self._meter.tidy()
         if not self._is_keeper:
             return
         waiting = self._meter.unfinished()

@@ -24,6 +24,8 @@ def work():
 # CPU time, and the best of many short tries: others may use the machine.
 print(min(timeit.repeat(work, number=2, repeat=60, timer=time.process_time)))
 """
+LACKED = ("async-timeout",)
+"""What libraries want of a Python before 3.11.3 (Debian's), and our own environment has no need of."""
 CANDIDATES = ("/usr/bin/python3", "python3.14", "python3.13", "python3.12", "python3.11")
 
 
@@ -65,7 +67,8 @@ def share_packages(environment: Path) -> Path:
     program = environment / "bin/python"
     chosen = fastest()
     marker = environment / "made-from"
-    if not (marker.exists() and marker.read_text() == chosen):
+    wanted = f"{chosen} {' '.join(LACKED)}"
+    if not (marker.exists() and marker.read_text() == wanted):
         shutil.rmtree(environment, ignore_errors=True)
         subprocess.run([chosen, "-m", "venv", "--without-pip", environment], check=True, capture_output=True)
         (inside,) = (environment / "lib").glob("python3.*/site-packages")
@@ -73,7 +76,9 @@ def share_packages(environment: Path) -> Path:
         if inside.parent.name != Path(ours).parent.name:
             raise RuntimeError(f"{chosen} is another minor version than the bench's own Python")
         (inside / "shared.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
-        marker.write_text(chosen)
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(inside), *LACKED]
+        subprocess.run(command, check=True, capture_output=True)
+        marker.write_text(wanted)
     _put_compiled(next((environment / "lib").glob("python3.*/site-packages")))
     return program
 

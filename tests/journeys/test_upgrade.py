@@ -114,7 +114,7 @@ class Load:
                 answer = (await reader.readuntil(b"\r\n0\r\n\r\n")).lower()
                 is_whole = answer.startswith(b"http/1.1 200") and b"data: [done]" in answer
                 self.note(is_whole and b'"error"' not in answer, "stream", answer[-300:])
-                if b"connection: close\r\n" in answer.partition(b"\r\n\r\n")[0]:
+                if b"connection: close" in answer.partition(b"\r\n\r\n")[0]:
                     writer.close()
                     reader = writer = None
             except (OSError, EOFError) as error:

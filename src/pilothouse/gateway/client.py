@@ -398,7 +398,8 @@ class ClientConnection(asyncio.Protocol):
         return len(self._target) + sum(len(name) + len(value) for name, value in self._headers.items())
 
     def _await_body(self, length: int) -> None:
-        self.deadline_tick = self._server.tick + self._server.body_ticks
+        if not self._is_busy:  # else the call before this one is still being answered
+            self.deadline_tick = self._server.tick + self._server.body_ticks
         handler = self._server.handler
         if handler.is_upload(self._target, self._headers) and not self._is_busy and not self._ready:
             self._upload = handler.open_upload(self._request(b"", None), self)

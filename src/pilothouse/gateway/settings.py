@@ -58,7 +58,7 @@ class DeadlineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     handover_s: Seconds = 900.0
     """For running calls of a worker whose successor serves already (`pilothouse reload` and `upgrade`), in
     seconds; then they are cut."""
-    farewell_s: Seconds = 5.0
+    farewell_s: Seconds = 30.0
     """For the next request on an idle connection of such a worker, in seconds; then it is closed. Clients
     that call more often never meet a connection that closes under a request."""
 

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +114,32 @@ def test_a_hedge_answers_when_the_first_is_slow(fleet: "Fleet", stream: bool) ->
     assert fleet["a"].gone.wait(10), "the slow one is cancelled"
     gauges = fleet.vitals("a")
     assert (gauges["in_flight"], gauges["breaker"]) == (0, "closed")
+
+
+def test_hedges_come_out_of_the_retry_budget(fleet: "Fleet") -> None:
+    retries = Retries(attempts=0, budget_ratio=0.0, budget_floor=1)
+    fleet.steer(Routing(hedge_after_ms=20, retries=retries), "a", "b", a={"weight": 1_000_000})
+
+    def slow(connection: socket.socket, request: bytes) -> None:
+        time.sleep(0.2)
+        fleet.says("a")(connection, request)
+
+    fleet["a"].behave = slow
+    assert [fleet.text(fleet.ask()) for _ in range(3)] == ["b", "a", "a"]
+
+
+def test_the_faster_deployment_is_found(fleet: "Fleet") -> None:
+    fleet.steer(Routing(strategy="lowest_latency"), "a", "b")
+
+    def slow(connection: socket.socket, request: bytes) -> None:
+        time.sleep(0.05)
+        fleet.says("a")(connection, request)
+
+    fleet["a"].behave = slow
+    fleet.rig.until(
+        lambda: fleet.ask() and fleet.vitals("a").get("ok_total") and fleet.vitals("b").get("ok_total")
+    )
+    assert Counter(fleet.text(fleet.ask()) for _ in range(20))["b"] >= 19
 
 
 def test_a_hedge_that_is_not_needed_or_fails_changes_nothing(fleet: "Fleet") -> None:

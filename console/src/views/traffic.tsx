@@ -6,6 +6,7 @@ import type { Tone } from "../say/words.ts";
 import { openView } from "../place/address.ts";
 import { usePolled } from "../wire/polling.ts";
 import type { CacheTraffic, DeploymentTraffic, LimitTraffic, Priority, Traffic } from "../wire/traffic-shapes.ts";
+import { Experiments } from "./experiments.tsx";
 import { FailureNotice } from "../parts/notice.tsx";
 import { Fact, Pill } from "../parts/small.tsx";
 
@@ -200,6 +201,7 @@ export function TrafficView() {
         <Now traffic={traffic} />
       </section>
       <Panel id="deployments" title="Deployments"><Deployments rows={traffic.deployments} /></Panel>
+      <Experiments />
       <Panel id="limits" title="Limits" aside={<Pill tone={counters.tone} title={traffic.counters_reason ?? undefined}>{counters.word}</Pill>}><Limits rows={traffic.limits} /></Panel>
       <Panel id="caches" title="Caches"><Caches rows={traffic.caches} /></Panel>
     </div>

@@ -51,6 +51,25 @@ export interface CacheTraffic {
   hit_share: number | null;
 }
 
+export interface ArmNumbers {
+  arm: string;
+  calls: number;
+  conversations: number;
+  errors: number;
+  error_rate: number;
+  first_token_p95_ms: number | null;
+  latency_p95_ms: number | null;
+  output_tokens_mean: number | null;
+  cost_usd: number | null;
+  unpriced_calls: number;
+}
+
+export interface ExperimentNumbers {
+  model: string;
+  experiment: string;
+  arms: ArmNumbers[];
+}
+
 export interface Traffic {
   workers: number;
   in_flight: number;

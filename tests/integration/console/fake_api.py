@@ -67,6 +67,7 @@ class FakeApi:
         self.calls: list[Json] = fake_data.make_calls(self.now_ms, calls)
         self.keys: list[Json] = fake_data.keys(self.now_ms)
         self.traffic: Json = fake_data.traffic()
+        self.experiments: list[Json] = fake_data.experiments()
         self.sessions: set[str] = set()
         self.chats: list[Json] = []
         self.token_s = TOKEN_S
@@ -151,6 +152,7 @@ class FakeApi:
             ("/api/v1/keys", ["GET", "POST"], self.keys_route),
             ("/api/v1/keys/{id}", ["PATCH"], self.change_key),
             ("/api/v1/traffic", ["GET"], self.traffic_route),
+            ("/api/v1/experiments", ["GET"], self.experiments_route),
             ("/api/v1/keys/{id}/revoke", ["POST"], self.revoke),
             ("/api/v1/keys/{id}/rotate", ["POST"], self.rotate),
             ("/api/v1/status", ["GET"], self.status),
@@ -314,6 +316,10 @@ class FakeApi:
     async def traffic_route(self, _request: Request) -> Response:
         """How traffic is steered."""
         return JSONResponse(self.traffic)
+
+    async def experiments_route(self, _request: Request) -> Response:
+        """Experiments, arm by arm."""
+        return JSONResponse({"data": self.experiments})
 
     async def revoke(self, request: Request) -> Response:
         """Ends a key."""

@@ -505,6 +505,24 @@ def traffic() -> Json:
     }
 
 
+def experiments() -> list[Json]:
+    """One experiment with two arms, of which one has calls without a price."""
+    arm: Json = {
+        "arm": "current",
+        "calls": 900,
+        "conversations": 310,
+        "errors": 9,
+        "error_rate": 0.01,
+        "first_token_p95_ms": 210.0,
+        "latency_p95_ms": 1900.0,
+        "output_tokens_mean": 141.4,
+        "cost_usd": 0.9,
+        "unpriced_calls": 0,
+    }
+    other = arm | {"arm": "candidate", "calls": 100, "unpriced_calls": 100, "cost_usd": None}
+    return [{"model": ASSISTANT, "experiment": "prompt-b", "arms": [arm, other]}]
+
+
 def _used(
     scope: str,
     name: str,

@@ -55,11 +55,21 @@ def test_caches_say_how_much_they_answer(traffic_page: Page) -> None:
     expect(traffic_page.get_by_test_id("caches").locator("tbody tr")).to_contain_text("25.0 %")
 
 
+def test_an_experiments_arms_stand_side_by_side(traffic_page: Page) -> None:
+    rows = traffic_page.get_by_test_id("experiments").locator("tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.nth(0)).to_contain_text("prompt-b of assistant")
+    expect(rows.nth(0)).to_contain_text("$0.0010")
+    expect(rows.nth(1)).to_contain_text("unpriced")
+
+
 def test_nothing_configured_is_said_in_words(open_page: Callable[..., Page], api: FakeApi) -> None:
     api.traffic |= {"deployments": [], "limits": [], "caches": [], "counters": "off"}
+    api.experiments.clear()
     page = open_page("/traffic")
     expect(page.get_by_text("No key, team or model has a limit.")).to_be_visible()
     expect(page.get_by_text("No model keeps its answers.")).to_be_visible()
+    expect(page.get_by_test_id("experiments")).to_have_count(0)
 
 
 def test_a_call_says_how_it_was_answered(open_page: Callable[..., Page], api: FakeApi) -> None:

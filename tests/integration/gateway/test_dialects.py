@@ -460,6 +460,8 @@ def test_a_response_is_streamed_of_claudes_events(rig: "Rig", wire: Any) -> None
         {"background": True},
         {"conversation": "conv_1"},
         {"tools": [{"type": "web_search"}]},
+        {"top_logprobs": 2},
+        {"include": ["message.output_text.logprobs"]},
         {"input": [{"type": "item_reference", "id": "x"}]},
     ],
 )

@@ -15,6 +15,7 @@ from pilothouse.gateway.wire import Raw, encode, is_there
 
 ROLES = {"developer": "system"}
 """Chats are answered by many engines that know no developer."""
+LOGPROBS = "message.output_text.logprobs"
 _COPIED = ("temperature", "top_p", "parallel_tool_calls", "metadata", "user", "safety_identifier")
 
 Item = dict[str, Any]
@@ -64,6 +65,8 @@ class _Reading:
         for name in ("previous_response_id", "conversation", "prompt"):
             if getattr(asked, name) is not None:
                 self._miss(f"`{name}`")
+        if asked.top_logprobs or LOGPROBS in (asked.include or ()):
+            self._miss("`top_logprobs`")
         for name in ("background", "store"):
             if getattr(asked, name):
                 self._miss(f"`{name}: true`")

@@ -100,6 +100,8 @@ class Request(msgspec.Struct):
     metadata: dict[str, Any] | None = None
     user: str | None = None
     safety_identifier: str | None = None
+    top_logprobs: Int64 | None = None
+    include: list[str] | None = None
     store: bool | None = None
     background: bool | None = None
     previous_response_id: str | None = None

@@ -169,6 +169,8 @@ def status() -> str:
         module.EngineStatus,
         module.GatewayStatus,
         module.UpstreamStatus,
+        module.DeploymentStatus,
+        module.CacheStatus,
     ):
         parts += [f"## `{struct.__name__}`", one_line(struct.__doc__ or ""), struct_table(struct)]
     return page("Status", *parts)

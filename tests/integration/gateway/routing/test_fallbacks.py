@@ -132,14 +132,12 @@ def test_the_faster_deployment_is_found(fleet: "Fleet") -> None:
     fleet.steer(Routing(strategy="lowest_latency"), "a", "b")
 
     def slow(connection: socket.socket, request: bytes) -> None:
-        time.sleep(0.05)
+        time.sleep(0.3)
         fleet.says("a")(connection, request)
 
     fleet["a"].behave = slow
-    fleet.rig.until(
-        lambda: fleet.ask() and fleet.vitals("a").get("ok_total") and fleet.vitals("b").get("ok_total")
-    )
-    assert Counter(fleet.text(fleet.ask()) for _ in range(20))["b"] >= 19
+    fleet.rig.until(lambda: fleet.text(fleet.ask()) and fleet.vitals("a").get("ok_total"))
+    assert Counter(fleet.text(fleet.ask()) for _ in range(20))["b"] >= 15
 
 
 def test_a_hedge_that_is_not_needed_or_fails_changes_nothing(fleet: "Fleet") -> None:

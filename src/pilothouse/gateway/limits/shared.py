@@ -70,7 +70,7 @@ class SharedLimits:
         self, counting: Counting, gates: tuple[Gate, ...], least: int, wish: int, now_s: float
     ) -> Verdict | Refusal:
         """Says whether a call can go on by what is leased, waits, goes on without, or is refused."""
-        if self.loss is not None:
+        if self.loss is not None and self.asked.is_set():
             return "alone"
         lacks = False
         for gate in gates:
@@ -125,12 +125,16 @@ class SharedLimits:
 
     async def run(self, counting: Callable[[], Counting]) -> None:
         """Renews the leases until cancelled; comes back by itself after a loss."""
-        client = valkey.Redis.from_url(
-            self._url,
-            socket_timeout=DEADLINE_S,
-            socket_connect_timeout=DEADLINE_S,
-            retry=Retry(NoBackoff(), 0),
-        )
+        try:
+            client = valkey.Redis.from_url(
+                self._url,
+                socket_timeout=DEADLINE_S,
+                socket_connect_timeout=DEADLINE_S,
+                retry=Retry(NoBackoff(), 0),
+            )
+        except ValueError:
+            self._lost("its address is not one")
+            return
         try:
             while True:
                 try:
@@ -139,7 +143,7 @@ class SharedLimits:
                     self._lost(type(error).__name__)
                 await asyncio.sleep(RETRY_S)
         finally:
-            self._release()
+            self._lost("its task has ended")
             await client.aclose()
 
     async def _serve(self, client: "valkey.Redis", counting: Callable[[], Counting]) -> None:
@@ -213,7 +217,7 @@ class SharedLimits:
         lease.units, lease.day_elsewhere, lease.month_elsewhere = units, day, month
 
     def _lost(self, reason: str) -> None:
-        if self.loss is None:
+        if self.loss is None or not self.asked.is_set():
             logger.warning("the shared counters are gone: %s", reason)
         self.loss = reason
         self._release()

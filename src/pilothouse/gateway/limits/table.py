@@ -85,8 +85,10 @@ class Table:
         return freed
 
     def close(self) -> None:
-        """Lets go of the file: the kernel gives its slot back."""
-        os.close(self._handle)  # the map goes with the last view of it
+        """Lets go of the file and of the slot; the map goes with the last view of it."""
+        _unlock_byte(self._handle, LOCKS_AT + self.slot)  # the map has a handle of its own, which keeps locks
+        _unlock_byte(self._handle, KEEPER_AT)
+        os.close(self._handle)
 
 
 def open_table(

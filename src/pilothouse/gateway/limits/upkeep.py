@@ -112,6 +112,10 @@ class Upkeep:
             logger.warning("the file of counters is lost or broken: a new one is filled from the journal")
             calls = await asyncio.to_thread(self._meter.recent, moment())
             self._meter.open(moment(), calls)
+        if self._task is not None and self._task.done():
+            logger.warning("the task of the shared counters has ended: another takes its place")
+            self._end_task()
+            self._follow_store()
         self._is_keeper = self._meter.tidy()
         if not self._is_keeper:
             return

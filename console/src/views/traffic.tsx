@@ -171,10 +171,11 @@ function Caches({ rows }: { rows: CacheTraffic[] }) {
 
 function Now({ traffic }: { traffic: Traffic }) {
   const waiting = CLASSES.filter((one) => traffic.queued[one] > 0).map((one) => `${count(traffic.queued[one])} ${one}`);
+  const whole = CLASSES.reduce((sum, one) => sum + traffic.queued[one], 0);
   return (
     <dl class="facts traffic-now num" data-testid="traffic-now">
       <Fact label="In flight">{count(traffic.in_flight)}</Fact>
-      <Fact label="Waiting">{waiting.length > 0 ? <span class="tone-warn">{waiting.join(", ")}</span> : "none"}</Fact>
+      <Fact label="Waiting">{waiting.length > 0 ? <><span class="tone-warn">{count(whole)}</span> <span class="quiet">{waiting.join(", ")}</span></> : "none"}</Fact>
       <Fact label="Shed">{count(traffic.shed)}</Fact>
       <Fact label="Refused by limits">{count(traffic.limited)}</Fact>
       <Fact label="Retries">{count(traffic.retries)}</Fact>

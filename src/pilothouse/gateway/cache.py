@@ -27,6 +27,9 @@ from pilothouse.gateway.retell import MISS, Retelling
 if TYPE_CHECKING:
     from pilothouse.contracts.events import Outcome
 
+BEYOND_CHAT = frozenset(("thinking", "reasoning", "include"))
+"""Members of other dialects that ask for what a chat cannot hold (signed thoughts): an answer would lose that
+when it is told again."""
 EMBED_S = 0.15
 """How long a call waits for its meaning; then it goes on as a miss."""
 _MAX_AGE = re.compile(rb"(?:^|[ ,])max-age=(\d{1,9})(?:$|[ ,])")
@@ -55,7 +58,11 @@ def _look(call: Call, held: ModelCache) -> None:
     document = None
     if scope is not None and b"no-store" not in wish and call.only_native is None:
         document = read_document(call.original or call.request.body, is_shared=scope[0] != "key")
-    if scope is None or document is None:
+    if (
+        scope is None
+        or document is None
+        or (call.speaks is not None and not BEYOND_CHAT.isdisjoint(document))
+    ):
         call.limit_lines += MISS
         return
     seed = seed_of(held.fingerprint, scope, call.dialect, call.operation, call.arm or "")

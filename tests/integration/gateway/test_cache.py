@@ -276,6 +276,13 @@ def test_an_anthropic_client_is_answered_from_memory_in_its_own_words(rig: "Rig"
     assert rig.recorded(stream).end.dialect == "anthropic"
 
 
+def test_signed_thoughts_are_not_copied(rig: "Rig", text: str) -> None:
+    thinking = {"type": "enabled", "budget_tokens": 1024}
+    messages = [{"role": "user", "content": text}]
+    body = {"model": "own", "max_tokens": 2000, "messages": messages, "thinking": thinking}
+    assert [_kind(rig.post("/v1/messages", body, key=ANN)) for _ in range(2)] == ["miss", "miss"]
+
+
 def test_a_new_snapshot_keeps_what_it_does_not_change(rig: "Rig", text: str) -> None:
     assert _kind(_ask(rig, "own", text)) == "miss"
     _publish(rig)

@@ -141,6 +141,29 @@ def test_plain_and_streamed_calls_share_one_upstream_call(
     assert all(rig.recorded(reply).response for reply in replies)
 
 
+def test_anthropic_clients_share_one_upstream_call_in_their_own_words(rig: "Rig", script: Script) -> None:
+    body = {"model": "joint", "max_tokens": 9, "messages": [{"role": "user", "content": "Say it."}]}
+    with ThreadPoolExecutor() as pool:
+        before = _joined(rig)
+        first = pool.submit(rig.post, "/v1/messages", {**body, "stream": True}, key=ANN)
+        rig.until(lambda: rig.upstream.requests)
+        second = pool.submit(rig.post, "/v1/messages", {**body, "stream": True}, key=BOB)
+        rig.until(lambda: _joined(rig) == before + 1)
+        third = pool.submit(rig.post, "/v1/messages", body, key=BOB)
+        rig.until(lambda: _joined(rig) == before + 2)
+        script.begin.set()
+        script.end.set()
+        replies = [call.result(15) for call in (first, second, third)]
+    assert _kinds(replies) == ["miss", "coalesced", "coalesced"]
+    assert len(rig.upstream.requests) == 1
+    for reply in replies[:2]:
+        assert reply.body.count(b"event: message_start") == reply.body.count(b"event: message_stop") == 1
+        assert b"One " in reply.body
+        assert b"two." in reply.body
+    assert replies[2].json["content"] == [{"type": "text", "text": "One two."}]
+    assert all(rig.recorded(reply).end.output_tokens == 3 for reply in replies)
+
+
 def test_who_joins_late_gets_what_came_and_then_what_comes(rig: "Rig", script: Script) -> None:
     body = json.dumps(
         {"model": "joint", "messages": [{"role": "user", "content": "Say it."}], "stream": True}

@@ -199,4 +199,9 @@ def test_an_embedder_that_keeps_failing_is_left_alone_for_a_while(
     assert 0 < len(script.embedded) <= 5
     script.fault = b""
     asked = iter(range(1_000_000))
-    rig.until(lambda: _ask(rig, f"{system} again {next(asked)}", ASKED) and len(script.embedded) > 5)
+
+    def is_asked_again() -> bool:
+        _ask(rig, f"{system} again {next(asked)}", ASKED)
+        return len(script.embedded) > 5
+
+    rig.until(is_asked_again)

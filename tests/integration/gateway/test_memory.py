@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 MB = 1_000_000
 HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-api-key: ph_test_0123456789\r\n"
-LIMITS = {"limits": {"memory_bytes": 2 * MB, "body_bytes": 4 * MB}}
+LIMITS = {"memory_bytes": 2 * MB, "body_bytes": 4 * MB}
 
 
 def body_of(size: int) -> bytes:
@@ -33,7 +33,7 @@ def refused(answer: bytes) -> str:
 
 def test_bodies_beyond_the_bound_are_refused_until_there_is_room(fresh: "Rig") -> None:
     fresh.publish(fresh.snapshot())
-    fresh.start(**LIMITS)
+    fresh.start(limits=LIMITS)
     holding = fresh.raw(
         HEAD + b"content-length: %d\r\n\r\n" % (2 * MB) + b'{"messages":"' + b"x" * (1_500_000)
     )
@@ -47,7 +47,7 @@ def test_bodies_beyond_the_bound_are_refused_until_there_is_room(fresh: "Rig") -
 
 def test_a_body_without_a_length_is_refused_when_it_finds_no_room(fresh: "Rig") -> None:
     fresh.publish(fresh.snapshot())
-    fresh.start(**LIMITS)
+    fresh.start(limits=LIMITS)
     connection = fresh.raw(HEAD + b"transfer-encoding: chunked\r\n\r\n")
     piece = b"%x\r\n%b\r\n" % (500_000, b"x" * 500_000)
     for _ in range(5):
@@ -58,11 +58,42 @@ def test_a_body_without_a_length_is_refused_when_it_finds_no_room(fresh: "Rig") 
 
 def test_a_client_that_hangs_up_gives_back_what_it_held(fresh: "Rig") -> None:
     fresh.publish(fresh.snapshot())
-    fresh.start(**LIMITS)
+    fresh.start(limits=LIMITS)
     for _ in range(5):
         half = fresh.raw(HEAD + b"content-length: %d\r\n\r\n" % (2 * MB - 1) + b"x" * MB)
         half.close()
         fresh.until(lambda: ask(fresh, body_of(MB)).startswith(b"HTTP/1.1 200"))
+
+
+def large_answer(wire: Any, size: int) -> bytes:
+    """Returns a chat answer with so much text."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": "x" * size}, "finish_reason": "stop"}
+    return json.dumps({**wire.CHAT, "choices": [choice]}).encode()
+
+
+def test_answers_that_were_sent_make_room_again(fresh: "Rig", wire: Any) -> None:
+    fresh.upstream.behave = lambda connection, _: wire.answer_json(connection, large_answer(wire, MB))
+    fresh.publish(fresh.snapshot())
+    fresh.start(limits=LIMITS)
+    for _ in range(5):
+        answer = ask(fresh, body_of(10))
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert len(answer) > MB
+    assert ask(fresh, body_of(1_900_000)).startswith(b"HTTP/1.1 200 ")
+
+
+def test_an_answer_that_nobody_takes_leaves_no_room(fresh: "Rig", wire: Any) -> None:
+    fresh.upstream.behave = lambda connection, _: wire.answer_json(connection, large_answer(wire, 20 * MB))
+    fresh.publish(fresh.snapshot())
+    fresh.start(limits=LIMITS)
+    body = body_of(10)
+    stalled = fresh.raw(HEAD + b"content-length: %d\r\n\r\n" % len(body) + body)
+    assert stalled.recv(1000)
+    answer = fresh.until(lambda: (said := ask(fresh, body)).startswith(b"HTTP/1.1 503") and said)
+    assert refused(answer) == "memory_full"
+    fresh.upstream.behave = lambda connection, _: wire.answer_json(connection, large_answer(wire, 10))
+    stalled.close()
+    fresh.until(lambda: ask(fresh, body).startswith(b"HTTP/1.1 200"))
 
 
 def test_an_endless_stream_waits_for_its_reader(fresh: "Rig", wire: Any) -> None:

@@ -272,8 +272,9 @@ def test_an_upgrade_under_load_fails_nothing_and_keeps_the_engines(
     assert after.processes[0].pid == before.processes[0].pid, "the process is the same"
     assert up.get("/version").body == b'{"version":"99.0.0"}'
     up.wait(lambda: len(workers_of(up)) == 2, "the end of the old workers", within_s=WITHIN_S)
-    everyone = [part.pid for part in (*up.status.processes, *up.status.engines) if part.pid]
-    handles = [os.pidfd_open(pid) for pid in everyone]
+    last = up.status
+    everyone = [part.pid for part in last.processes] + [engine.pid for engine in last.engines]
+    handles = [os.pidfd_open(pid) for pid in everyone if pid is not None]
     up.process.kill()
     for handle in handles:
         assert select.select([handle], [], [], WITHIN_S)[0], "all that was handed on dies with the supervisor"

@@ -1,17 +1,27 @@
 """The listening socket: inherited, and refused with a remedy."""
 
 import os
+import select
 import socket
 
 import pytest
 
 from pilothouse.contracts.errors import ConfigurationError
-from pilothouse.supervise.listen import address_of, is_loopback, listen
+from pilothouse.supervise.listen import CONNECTION_OPTIONS, address_of, is_loopback, listen
 
 
 def test_socket_listens_and_is_inheritable() -> None:
     with listen("127.0.0.1", 0) as opened, socket.create_connection(opened.getsockname()):
         assert os.get_inheritable(opened.fileno())
+
+
+def test_connections_inherit_that_nothing_is_delayed_and_that_a_vanished_peer_is_noticed() -> None:
+    with listen("127.0.0.1", 0) as opened, socket.create_connection(opened.getsockname()):
+        select.select([opened], [], [], 10)
+        accepted, _ = opened.accept()
+        with accepted:
+            for level, option, value in CONNECTION_OPTIONS:
+                assert accepted.getsockopt(level, option) == value
 
 
 def test_taken_port_names_its_owner_and_another_port() -> None:

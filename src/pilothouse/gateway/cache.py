@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING
 
 from pilothouse.gateway import record
 from pilothouse.gateway.caching.caches import ModelCache
-from pilothouse.gateway.caching.digest import Meaning, digest_of, meaning_of, read_document, scope_of, seed_of
+from pilothouse.gateway.caching.digest import (
+    Document,
+    Meaning,
+    digest_of,
+    meaning_of,
+    read_document,
+    scope_of,
+    seed_of,
+)
 from pilothouse.gateway.caching.words import is_reworded
 from pilothouse.gateway.call import Call
 from pilothouse.gateway.flight import Flight
@@ -30,6 +38,8 @@ if TYPE_CHECKING:
 BEYOND_CHAT = frozenset(("thinking", "reasoning", "include"))
 """Members of other dialects that ask for what a chat cannot hold (signed thoughts): an answer would lose that
 when it is told again."""
+SERVE = "serve"
+"""The purpose of calls that may be cached: tests and judges say another, and want the model itself."""
 EMBED_S = 0.15
 """How long a call waits for its meaning; then it goes on as a miss."""
 _MAX_AGE = re.compile(rb"(?:^|[ ,])max-age=(\d{1,9})(?:$|[ ,])")
@@ -56,13 +66,9 @@ def _look(call: Call, held: ModelCache) -> None:
         is_recorded=call.policy.content != "none",
     )
     document = None
-    if scope is not None and b"no-store" not in wish and call.only_native is None:
-        document = read_document(call.original or call.request.body, is_shared=scope[0] != "key")
-    if (
-        scope is None
-        or document is None
-        or (call.speaks is not None and not BEYOND_CHAT.isdisjoint(document))
-    ):
+    if scope is not None and b"no-store" not in wish and call.purpose == SERVE:
+        document = _document(call, is_shared=scope[0] != "key")
+    if scope is None or document is None:
         call.limit_lines += MISS
         return
     seed = seed_of(held.fingerprint, scope, call.dialect, call.operation, call.arm or "")
@@ -100,6 +106,16 @@ def _is_answered(call: Call, held: ModelCache, digest: bytes, max_age_s: float) 
         return True
     flight = held.flights.get(digest) if held.policy.coalesce else None
     return isinstance(flight, Flight) and flight.join(call)
+
+
+def _document(call: Call, *, is_shared: bool) -> Document | None:
+    """Returns what is asked for, or `None` when its answer must not be told to another call."""
+    if call.only_native is not None:
+        return None
+    document = read_document(call.original or call.request.body, is_shared=is_shared)
+    if document is None or (call.speaks is not None and not BEYOND_CHAT.isdisjoint(document)):
+        return None
+    return document
 
 
 def _max_age_s(wish: bytes) -> float:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MOST_REPLAYED_BYTES = 1_048_576
 """Of a stream under way that are kept for those who join; a longer one is joined no more."""
-MOST_JOINED = 1_000
+MOST_JOINED = 256
 """Calls that one flight carries; the next begins another."""
 GOOD_ENDS = frozenset(("stop", "tool_calls", "function_call"))
 

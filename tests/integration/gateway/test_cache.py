@@ -276,6 +276,12 @@ def test_an_anthropic_client_is_answered_from_memory_in_its_own_words(rig: "Rig"
     assert rig.recorded(stream).end.dialect == "anthropic"
 
 
+def test_tests_and_judges_get_the_model_itself(rig: "Rig", text: str) -> None:
+    assert _kind(_ask(rig, "own", text)) == "miss"
+    assert _kind(_ask(rig, "own", text, headers={"x_pilothouse_purpose": "evaluation"})) == "miss"
+    assert _kind(_ask(rig, "own", text)) == "hit"
+
+
 def test_signed_thoughts_are_not_copied(rig: "Rig", text: str) -> None:
     thinking = {"type": "enabled", "budget_tokens": 1024}
     messages = [{"role": "user", "content": text}]

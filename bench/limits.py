@@ -131,7 +131,7 @@ def two_hosts(seconds: float = SECONDS) -> Figures:
         for _ in range(2):
             up = pilothouse(configuration, home=copied / "home", key=key, REDIS_URL=url)
             running, _home = stack.enter_context(up)
-            half = {"rate": RATE / 2, "seconds": seconds}
-            paces.append(Pace(running, PLAIN, connections=CLIENTS // 2, **half))  # type: ignore[arg-type]
+            half = Pace(running, PLAIN, rate=RATE / 2, seconds=seconds, connections=CLIENTS // 2)
+            paces.append(half)
         answers = uvloop.run(together(paces))
     return figures(answers, LIMIT * (1 + OVERSHOOT), seconds)

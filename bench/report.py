@@ -120,8 +120,8 @@ def faults(run: Run) -> list[str]:
     return lines
 
 
-def page(run: Run) -> str:
-    """Returns the documentation page of a run."""
+def page(run: Run, besides: dict[str, bars.Figures] | None = None) -> str:
+    """Returns the documentation page of a run, and of what was measured `besides`."""
     titles = ["gateway", *(title.strip() for title, _ in COLUMNS)]
     rows = [titles, ["---", *("---:" for _ in COLUMNS)]]
     for subject in run.subjects:
@@ -129,7 +129,7 @@ def page(run: Run) -> str:
         if subject.unavailable is not None:
             cells = ["not measured", *("" for _ in COLUMNS[1:])]
         rows.append([subject.name, *cells])
-    every = {**run.extras, **bars.kept()}
+    every = {**run.extras, **(besides or {})}
     extras = "".join(
         f"\n## {name}\n\n" + "".join(f" - {key}: {plain(value)}\n" for key, value in values.items())
         for name, values in every.items()
@@ -152,7 +152,7 @@ def page(run: Run) -> str:
 def write_page(run: Run, path: Path) -> None:
     """Writes the documentation page."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page(run))
+    path.write_text(page(run, bars.kept()))
 
 
 def plain(value: float | str) -> str:

@@ -37,6 +37,12 @@ class Mock:
         self._knobs = Knobs()
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The running process."""
+        assert self._process is not None
+        return self._process
+
     def begin(self) -> None:
         """Starts it, with the knobs it had."""
         core = min(LOAD_CORE, (os.cpu_count() or 1) - 1)

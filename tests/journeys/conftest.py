@@ -153,6 +153,18 @@ def up(start_up: Callable[..., Up]) -> Up:
     return started
 
 
+@pytest.fixture(scope="module")
+def vendors() -> Iterator[int]:
+    """Gives the port of two strict scripted vendors, one for each protocol."""
+    command = [sys.executable, str(ROOT / "tests/clients/scripted_upstream.py")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield int(process.stdout.readline())
+        assert process.stdin is not None
+        process.stdin.close()  # it ends with its input
+        process.wait(10)
+
+
 @pytest.fixture(scope="session")
 def outside() -> Callable[[str], str]:
     """Gives `outside("openai")`: the Python of an environment with just that client, made once."""

@@ -3,8 +3,7 @@
 import json
 import os
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,18 +25,6 @@ providers:
   scripted-anthropic: {{dialect: anthropic, base_url: "http://127.0.0.1:{port}/v1", api_key: "${{SCRIPTED}}"}}
   scripted-openai: {{dialect: openai, base_url: "http://127.0.0.1:{port}/v1", api_key: "${{SCRIPTED}}"}}
 """
-
-
-@pytest.fixture(scope="module")
-def vendors() -> Iterator[int]:
-    """Gives the port of the scripted vendors."""
-    command = [sys.executable, str(CLIENTS / "scripted_upstream.py")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield int(process.stdout.readline())
-        assert process.stdin is not None
-        process.stdin.close()  # it ends with its input
-        process.wait(10)
 
 
 @pytest.fixture(scope="module")

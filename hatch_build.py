@@ -16,10 +16,22 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 VARIABLE = "PILOTHOUSE_COMPILE"
 HOT = ("gateway", "network")
 ALSO = ("telemetry/journal.py", "telemetry/sealing.py")
-NOT_HOT = frozenset(("__init__.py", "__main__.py", "settings.py", "sync.py", "errors.py"))
+NOT_HOT = frozenset(
+    f"{name}.py"
+    for name in (
+        *("__init__", "__main__", "settings", "sync", "errors"),
+        *("server", "ending", "follow", "certificate", "forward", "catalogue", "health", "watch"),
+        *("shared", "upkeep", "recount", "refill", "script", "patrol", "checks"),
+    )
+)
+"""What runs once, now and then, or for other paths than calls: compiling it would only take time."""
 NEEDS = ["mypy>=1.17", "setuptools>=77", "msgspec", "httptools", "uvloop", "cryptography"]
 """mypyc, and the libraries whose types it reads."""
 BASES_LEFT_OUT = frozenset(("Struct", "TypedDict", "NamedTuple", "Enum"))
+
+
+FOLDERS_LEFT_OUT = frozenset(("dialects",))
+"""Translation takes 2 µs a token as it is (`python -m bench.translation`), and a third of the compiler's time."""
 
 
 def is_wanted() -> bool:
@@ -31,7 +43,11 @@ def hot_modules(package: Path) -> list[Path]:
     """Returns the modules of the request path that can be compiled: those that define no msgspec struct."""
     found = [path for folder in HOT for path in sorted((package / folder).rglob("*.py"))]
     found += [package / name for name in ALSO]
-    return [path for path in found if path.name not in NOT_HOT and _can_be_compiled(path)]
+    return [
+        path
+        for path in found
+        if path.name not in NOT_HOT and path.parent.name not in FOLDERS_LEFT_OUT and _can_be_compiled(path)
+    ]
 
 
 def _can_be_compiled(path: Path) -> bool:
@@ -56,7 +72,7 @@ def compile_into(folder: Path, root: Path) -> list[Path]:
     os.chdir(folder / "src")
     try:
         modules = [str(path.relative_to(Path.cwd())) for path in hot_modules(Path.cwd() / "pilothouse")]
-        extensions = mypycify(modules, opt_level="2", debug_level="0")
+        extensions = mypycify(modules, opt_level="2", debug_level="0", multi_file=True)
         command = build_ext(Distribution({"name": "pilothouse", "ext_modules": extensions}))
         command.build_lib, command.build_temp = str(folder / "lib"), str(folder / "temp")
         command.ensure_finalized()

@@ -31,19 +31,19 @@ def admit(call: Call) -> None:
     if wish is not None:
         _lower(call, wish)
     gatekeeper = call.state.gatekeeper
-    if not gatekeeper.must_wait(route.name) and has_place(route, perf_counter()):
+    if not gatekeeper.must_wait(route.name) and has_place(route):
         gatekeeper.running += 1
         call.is_admitted = True
         return
     Waiting(call).begin()
 
 
-def has_place(route: Route, now_s: float) -> bool:
+def has_place(route: Route) -> bool:
     """Says whether a deployment that may be chosen has room; where none may be, the choice is routing's."""
     is_full = False
     for target in route.targets:
         vitals = target.vitals
-        if vitals.is_troubled and not vitals.allows(now_s):
+        if vitals.is_troubled and not vitals.allows(perf_counter()):
             continue
         if vitals.in_flight < vitals.most:
             return True
@@ -73,7 +73,7 @@ class Waiting:
     def has_place(self) -> bool:
         """Says whether a deployment can take it."""
         assert self._call.route is not None
-        return has_place(self._call.route, perf_counter())
+        return has_place(self._call.route)
 
     def let_in(self, waited_s: float) -> None:  # noqa: ARG002 - the record has it as `queue_ms` from the attempt
         """Goes on with the call."""

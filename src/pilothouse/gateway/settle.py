@@ -9,7 +9,7 @@ from time import perf_counter, time_ns
 from pilothouse.contracts.events import Outcome
 from pilothouse.gateway.call import Call
 from pilothouse.gateway.figures import cost_usd
-from pilothouse.gateway.limits.gate import NANO, Ticket
+from pilothouse.gateway.limits.gate import NANO, Gate, Ticket
 from pilothouse.gateway.limits.recount import was_let_in
 
 
@@ -27,6 +27,9 @@ def settle(call: Call, outcome: Outcome) -> None:
 
 def _settle(call: Call, ticket: Ticket, outcome: Outcome) -> None:
     meter, gates = call.state.meter, ticket.gates
+    is_made = was_let_in(outcome, has_attempts=bool(call.attempts))
+    if is_made and ticket.held is None and not _is_open_ended(gates):
+        return
     counting = meter.counting
     has_window = has_tokens = has_money = False
     for gate in gates:
@@ -35,7 +38,6 @@ def _settle(call: Call, ticket: Ticket, outcome: Outcome) -> None:
         has_money = has_money or gate.has_money
         if gate.concurrency >= 0:
             counting.leave(gate)
-    is_made = was_let_in(outcome, has_attempts=bool(call.attempts))
     used = _used(call, outcome) if is_made else 0
     cost = 0.0
     if has_money and is_made and call.cache is None:
@@ -50,6 +52,13 @@ def _settle(call: Call, ticket: Ticket, outcome: Outcome) -> None:
         counting.settle(
             gates, ticket, used=used, is_made=is_made, nano_usd=round(cost * NANO), now_s=now_s, now_ns=now_ns
         )
+
+
+def _is_open_ended(gates: tuple[Gate, ...]) -> bool:
+    for gate in gates:  # noqa: SIM110 - any() over a generator costs five times as much
+        if gate.is_open_ended:
+            return True
+    return False
 
 
 def _used(call: Call, outcome: Outcome) -> int | None:

@@ -11,7 +11,7 @@ from pilothouse.contracts.errors import UnavailableError
 from pilothouse.gateway import record
 from pilothouse.gateway.call import Call
 from pilothouse.gateway.limits.gate import MOST_IN_A_WINDOW, Gate, Refusal, Ticket
-from pilothouse.gateway.limits.wording import error_of, header_lines
+from pilothouse.gateway.limits.wording import error_of, header_lines, reset_text
 
 if TYPE_CHECKING:
     from pilothouse.contracts.events import Outcome
@@ -76,7 +76,11 @@ def _enter(call: Call, gates: tuple[Gate, ...], least: int, wish: int) -> Ticket
     refusal, bucket, standing = counting.enter(gates, least, wish, now_s=perf_counter(), now_ns=request.at_ns)
     if refusal is not None:
         _refuse(call, gates, refusal)
-    call.limit_lines = header_lines(standing, call.dialect, reset_s=meter.longest_s, now_ns=request.at_ns)
+    if standing.requests_limit >= 0 or standing.tokens_limit >= 0:
+        reset = meter.longest_text
+        if call.dialect == "anthropic":
+            reset = reset_text("anthropic", meter.longest_s, request.at_ns)
+        call.limit_lines = header_lines(standing, call.dialect, reset)
     ticket = call.ticket = Ticket(gates, bucket, least, wish)
     return ticket
 
@@ -86,7 +90,8 @@ def _refuse(call: Call, gates: tuple[Gate, ...], refusal: Refusal) -> None:
     meter, now_s = call.state.meter, perf_counter()
     meter.limited_total += 1
     standing, reset_s = meter.counting.standing(gates, now_s)
-    call.limit_lines = header_lines(standing, call.dialect, reset_s=reset_s, now_ns=call.request.at_ns)
+    reset = reset_text(call.dialect, reset_s, call.request.at_ns)
+    call.limit_lines = header_lines(standing, call.dialect, reset)
     raise error_of(refusal)
 
 

@@ -11,6 +11,7 @@ from pilothouse.gateway.limits.cells import Cells
 from pilothouse.gateway.limits.gate import MOST_IN_A_WINDOW, Gate, Refusal, Standing, Ticket
 from pilothouse.gateway.limits.layout import (
     BUCKETS_A_WINDOW,
+    CLOCK,
     DAY,
     DAY_NANO_USD,
     KEPT,
@@ -88,26 +89,21 @@ class Counting:
         Returns:
             Why not, or `None`; the bucket it is counted in; and what is left then.
         """
-        calendar = self.calendar
-        calendar.turn(now_ns)
         cells, standing = self.cells, Standing()
         bucket = int(now_s * self.per_second)
         cells.flock(cells.handle, LOCK)
         try:
-            bucket = cells.clock(bucket)
+            if cells.quads[CLOCK] != bucket:
+                bucket = cells.clock(bucket)
             for gate in gates:
-                tokens = needed(gate, least, wish) if gate.tokens >= 0 else 0
-                refusal = self._shortage(gate, bucket, tokens, now_s, now_ns)
+                refusal = self._shortage(gate, bucket, needed(gate, least, wish), now_s, now_ns)
                 if refusal is not None:
-                    break
-            else:
-                refusal = None
-                for gate in gates:
-                    tokens = needed(gate, least, wish) if gate.tokens >= 0 else 0
-                    self._add(gate, bucket, tokens, standing)
+                    return refusal, bucket, standing
+            for gate in gates:
+                self._add(gate, bucket, needed(gate, least, wish), standing)
         finally:
             cells.flock(cells.handle, UNLOCK)
-        return refusal, bucket, standing
+        return None, bucket, standing
 
     @staticmethod
     def leave(gate: Gate) -> None:
@@ -217,6 +213,8 @@ class Counting:
                 return self._spent_requests(gate, bucket, now_s)
             if gate.tokens >= 0 and quads[at + TOKENS] + tokens > gate.tokens:
                 return self._spent_tokens(gate, bucket, tokens, now_s)
+            if not gate.is_open_ended:
+                return None
         if gate.has_money:
             refusal = self._spent_money(gate, now_ns)
             if refusal is not None:
@@ -299,8 +297,9 @@ class Counting:
         return Refusal(gate, "tokens", limit=gate.tokens, used=used, asked=tokens, wait_s=wait_s)
 
     def _spent_money(self, gate: Gate, now_ns: int) -> Refusal | None:
-        day, month = self.spent(gate)
         calendar = self.calendar
+        calendar.turn(now_ns)
+        day, month = self.spent(gate)
         if 0 <= gate.month <= month:
             wait_s = calendar.month_left_s(now_ns)
             return Refusal(gate, "month", limit=gate.month, used=month, asked=0, wait_s=wait_s)

@@ -51,6 +51,7 @@ class Gate:
         "full_until",
         "has_money",
         "has_window",
+        "is_open_ended",
         "limits",
         "month",
         "name",
@@ -78,6 +79,8 @@ class Gate:
         self.month = nano_usd(limits.budget_month_usd)
         self.has_window = self.requests >= 0 or self.tokens >= 0
         self.has_money = self.day >= 0 or self.month >= 0
+        self.is_open_ended = self.tokens >= 0 or self.concurrency >= 0 or self.has_money
+        """Whether something is put right when a call has ended."""
         self.quads = row_quads(row)
         self.row_words = row_words(row)
         self.request_ring = self.row_words + REQUEST_RING

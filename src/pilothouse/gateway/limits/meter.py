@@ -21,6 +21,7 @@ from pilothouse.gateway.limits.layout import BUCKETS_A_WINDOW, KEPT
 from pilothouse.gateway.limits.recount import Ended, ended_since
 from pilothouse.gateway.limits.refill import is_wanted, refill
 from pilothouse.gateway.limits.table import Table, open_table
+from pilothouse.gateway.limits.wording import duration
 
 if TYPE_CHECKING:
     from pilothouse.gateway.limits.shared import SharedLimits
@@ -48,7 +49,9 @@ class Meter:
         self._home = home
         self.window_s = window_s
         self.longest_s = window_s * KEPT / BUCKETS_A_WINDOW
-        """How long a call counts, at the most."""
+        """How long a call counts, at the most …"""
+        self.longest_text = duration(self.longest_s)
+        """… as OpenAI writes it."""
         self.is_on = False
         """Whether the snapshot in force limits anything."""
         self.keys: dict[str, Gate] = {}

@@ -11,29 +11,44 @@ from pilothouse.contracts.errors import ApiError, RateLimitedError
 from pilothouse.contracts.events import ClientDialect
 from pilothouse.gateway.limits.gate import NANO, Gate, Refusal, Standing
 
-OPENAI_LINES = b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\nx-ratelimit-reset-%b: %b\r\n"
-ANTHROPIC_LINES = (
-    b"anthropic-ratelimit-%b-limit: %d\r\nanthropic-ratelimit-%b-remaining: %d\r\n"
-    b"anthropic-ratelimit-%b-reset: %b\r\n"
+OPENAI_REQUESTS = (
+    b"x-ratelimit-limit-requests: %d\r\n"
+    b"x-ratelimit-remaining-requests: %d\r\n"
+    b"x-ratelimit-reset-requests: %b\r\n"
 )
+OPENAI_TOKENS = OPENAI_REQUESTS.replace(b"requests", b"tokens")
+ANTHROPIC_REQUESTS = (
+    b"anthropic-ratelimit-requests-limit: %d\r\n"
+    b"anthropic-ratelimit-requests-remaining: %d\r\n"
+    b"anthropic-ratelimit-requests-reset: %b\r\n"
+)
+ANTHROPIC_TOKENS = ANTHROPIC_REQUESTS.replace(b"requests", b"tokens")
 OVER_LIMIT = "rate_limit_exceeded"
 OVER_BUDGET = "insufficient_quota"
 
 
-def header_lines(standing: Standing, dialect: ClientDialect, *, reset_s: float, now_ns: int) -> bytes:
-    """Returns the header lines that say what is left; none for limits the caller does not have."""
-    if dialect == "anthropic":
-        lines, reset = ANTHROPIC_LINES, _moment(reset_s, now_ns)
-    else:
-        lines, reset = OPENAI_LINES, duration(reset_s)
+def header_lines(standing: Standing, dialect: ClientDialect, reset: bytes) -> bytes:
+    """Returns the header lines that say what is left; none for limits the caller does not have.
+
+    Args:
+        standing: What is left.
+        dialect: What the client speaks.
+        reset: When all is left again, as `reset_text` writes it.
+    """
+    is_anthropic = dialect == "anthropic"
     said = b""
     if standing.requests_limit >= 0:
-        of = b"requests"
-        said = lines % (of, standing.requests_limit, of, standing.requests_left, of, reset)
+        lines = ANTHROPIC_REQUESTS if is_anthropic else OPENAI_REQUESTS
+        said = lines % (standing.requests_limit, standing.requests_left, reset)
     if standing.tokens_limit >= 0:
-        of = b"tokens"
-        said += lines % (of, standing.tokens_limit, of, standing.tokens_left, of, reset)
+        lines = ANTHROPIC_TOKENS if is_anthropic else OPENAI_TOKENS
+        said += lines % (standing.tokens_limit, standing.tokens_left, reset)
     return said
+
+
+def reset_text(dialect: ClientDialect, reset_s: float, now_ns: int) -> bytes:
+    """Returns when all is left again: for OpenAI's clients after how long, for Anthropic's at what moment."""
+    return _moment(reset_s, now_ns) if dialect == "anthropic" else duration(reset_s)
 
 
 def duration(seconds: float) -> bytes:

@@ -6,7 +6,7 @@ from pilothouse.contracts.traffic import Limits
 from pilothouse.gateway.limits.cells import Cells
 from pilothouse.gateway.limits.gate import NANO, Gate, Refusal, Standing
 from pilothouse.gateway.limits.layout import file_bytes
-from pilothouse.gateway.limits.wording import duration, error_of, header_lines
+from pilothouse.gateway.limits.wording import duration, error_of, header_lines, reset_text
 
 GATE = Gate("team", "red", Limits(), Cells(memoryview(bytearray(file_bytes(1))), rows=1), 0)
 
@@ -32,21 +32,21 @@ def test_durations_are_written_as_openai_writes_them(seconds: float, text: bytes
 
 def test_only_limits_that_there_are_are_told() -> None:
     standing = Standing()
-    assert header_lines(standing, "openai", reset_s=1, now_ns=0) == b""
+    assert header_lines(standing, "openai", b"1s") == b""
     standing.note_requests(100, 40)
     standing.note_requests(10, 9)  # the tightest is told
-    assert header_lines(standing, "openai", reset_s=6, now_ns=0) == (
+    assert header_lines(standing, "openai", reset_text("openai", 6, 0)) == (
         b"x-ratelimit-limit-requests: 10\r\nx-ratelimit-remaining-requests: 9\r\n"
         b"x-ratelimit-reset-requests: 6s\r\n"
     )
     standing.note_tokens(1000, 0)
-    assert b"x-ratelimit-remaining-tokens: 0\r\n" in header_lines(standing, "responses", reset_s=6, now_ns=0)
+    assert b"x-ratelimit-remaining-tokens: 0\r\n" in header_lines(standing, "responses", b"6s")
 
 
 def test_anthropic_clients_are_told_in_their_words() -> None:
     standing = Standing()
     standing.note_tokens(1000, 5)
-    assert header_lines(standing, "anthropic", reset_s=0.5, now_ns=1_795_392_000 * NANO) == (
+    assert header_lines(standing, "anthropic", reset_text("anthropic", 0.5, 1_795_392_000 * NANO)) == (
         b"anthropic-ratelimit-tokens-limit: 1000\r\nanthropic-ratelimit-tokens-remaining: 5\r\n"
         b"anthropic-ratelimit-tokens-reset: 2026-11-23T00:00:01Z\r\n"
     )

@@ -26,6 +26,9 @@ CUT_S = 1.0
 BACKLOG = 4096
 ACCEPT_AGAIN_S = 0.1
 """How long nothing is accepted after the process ran out of files, in seconds."""
+BURST = 4
+"""Connections that a worker accepts before it leaves others the time to wake up, `BREATH_S` seconds."""
+BREATH_S = 0.001
 TLS_SHUTDOWN_S = 1.0
 """How long a client may take to answer the end of its TLS session, in seconds; most do not."""
 
@@ -54,6 +57,7 @@ class Server:
         self._listener: asyncio.Server | None = None
         self._listening: socket.socket | None = None
         self._left_tick = 0
+        self._burst = 0
         self._context: ssl.SSLContext | None = None
         self._greeting: set[Task] = set()
         self._gone = asyncio.Event()
@@ -145,9 +149,11 @@ class Server:
             return  # another worker was quicker, or the client has gone
         except OSError as error:
             logger.error("no connection can be accepted for now: %s", error)  # noqa: TRY400 - no fault of ours
-            self._loop.remove_reader(self._listening)
-            self._loop.call_later(ACCEPT_AGAIN_S, self._resume_accepting)
+            self._pause_accepting(ACCEPT_AGAIN_S)
             return
+        self._burst += 1
+        if self._burst >= BURST:
+            self._pause_accepting(BREATH_S)
         context = self._context
         is_tls = context is not None
         greeting = self._loop.create_task(
@@ -168,6 +174,12 @@ class Server:
             greeting.exception()  # a handshake that failed is the client's concern
         if self.is_stopping:
             self._look_empty()
+
+    def _pause_accepting(self, pause_s: float) -> None:
+        assert self._listening is not None
+        self._burst = 0
+        self._loop.remove_reader(self._listening)
+        self._loop.call_later(pause_s, self._resume_accepting)
 
     def _resume_accepting(self) -> None:
         if self._listening is not None:

@@ -33,6 +33,8 @@ pages = APIRouter()
 MAX_GRACE_S = 90 * 24 * 3600
 MAX_KEY_CHARACTERS = 1024
 
+LAST_MOMENT_MS = 253_402_300_799_000
+"""The end of the year 9999."""
 MOST = 1_000_000_000_000
 Count = Annotated[int, Field(ge=1, le=MOST)]
 ModelName = Annotated[str, Field(min_length=1, max_length=200)]
@@ -57,7 +59,7 @@ class RecordRequest(_Body):
 
     content: ContentRecording = "full"
     confidence: ConfidenceRecording = "off"
-    max_body_bytes: int = Field(default=RecordPolicy().max_body_bytes, ge=0)
+    max_body_bytes: int = Field(default=RecordPolicy().max_body_bytes, ge=0, le=MOST)
 
     def policy(self) -> RecordPolicy:
         """Returns it as the snapshot carries it."""
@@ -93,7 +95,9 @@ class KeyRequest(_Body):
     models: list[ModelName] | None = Field(
         default=None, max_length=1000, description="Public model names allowed; null allows all."
     )
-    expires_at_ms: int | None = Field(default=None, description="Unix milliseconds; null: never.")
+    expires_at_ms: int | None = Field(
+        default=None, ge=0, le=LAST_MOMENT_MS, description="Unix milliseconds; null: never."
+    )
     record: RecordRequest | None = None
     limits: LimitRequest = Field(default=LimitRequest(), description="What the key may use.")
     priority: Priority = Field(default="normal", description="Who waits first when there is too much to do.")

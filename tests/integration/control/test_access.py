@@ -258,3 +258,17 @@ def command(control: "Control", *arguments: str) -> dict[str, Any]:
     )  # fmt: skip
     answered: dict[str, Any] = json.loads(done.stdout)
     return answered
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"expires_at_ms": 10**30},
+        {"expires_at_ms": -1},
+        {"record": {"max_body_bytes": 10**30}},
+        {"models": [""]},
+    ],
+)
+def test_a_key_that_no_database_can_hold(control: "Control", wanted: dict[str, Any]) -> None:
+    body = json.dumps({"name": "x"} | wanted).encode()
+    assert control.root("POST", "/api/v1/keys", body).status == 400

@@ -5,6 +5,7 @@ class until then (structs cannot, once compiled). Invariant: a call ends once, i
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from pilothouse.contracts.events import (
     Attempt,
@@ -16,7 +17,6 @@ from pilothouse.contracts.events import (
 )
 from pilothouse.contracts.snapshot import KeyRecord, Price, RecordPolicy
 from pilothouse.contracts.traffic import Priority
-from pilothouse.gateway.capture import Capture
 from pilothouse.gateway.client import ClientConnection
 from pilothouse.gateway.dialects.client import ClientDialect as Speaker
 from pilothouse.gateway.directory import Route, Target
@@ -27,6 +27,9 @@ from pilothouse.gateway.mirror_end import MirrorEnd
 from pilothouse.gateway.request import Request
 from pilothouse.gateway.state import GatewayState
 from pilothouse.gateway.wire import CallRequest
+
+if TYPE_CHECKING:
+    from pilothouse.gateway.capture import Capture
 
 NO_PARAMETERS = Parameters()
 KEEP_NOTHING = RecordPolicy(content="none")
@@ -81,8 +84,6 @@ class Call:
     cache: CacheHit | None = None
     """How the answer came without an upstream call of its own."""
     saved_usd: float | None = None
-    capture: Capture | None = None
-    """Who takes the answer besides the client."""
     is_abandoned: bool = False
     """Its client has gone, and it goes on for those who wait for the same."""
     # call
@@ -135,6 +136,8 @@ class Call:
         self.parameters = NO_PARAMETERS
         self.policy = KEEP_NOTHING
         self.tokens = UNKNOWN
+        self.capture: Capture | None = None
+        """Who takes the answer besides the client. Set here: mypyc leaves this one undefined on the class."""
         self.names = (
             f"x-request-id: {self.request_id}\r\n"
             f"traceparent: 00-{self.trace_id}-{self.span_id}-{self.trace_flags}\r\n"

@@ -31,7 +31,7 @@ BASES_LEFT_OUT = frozenset(("Struct", "TypedDict", "NamedTuple", "Enum"))
 
 
 FOLDERS_LEFT_OUT = frozenset(("dialects",))
-"""Translation takes 2 µs a token as it is (`python -m bench.translation`), and a third of the compiler's time."""
+"""Translation takes 2 µs a token as it is (`python -m bench.translation`), and much compiling."""
 
 
 def is_wanted() -> bool:

@@ -86,10 +86,8 @@ def test_shadows_and_cached_answers_are_counted_apart() -> None:
 
 
 def test_attempts_are_counted_by_why_they_were_made() -> None:
-    tries = tuple(
-        Attempt(deployment="d", provider=p, reason=r)
-        for p, r in (("q", "first"), ("p", "retry"), ("p", "retry"))
-    )
+    again = Attempt(deployment="d", provider="p", reason="retry")
+    tries = (Attempt(deployment="d", provider="q", reason="first"), again, again)
     text = page(call(attempts=tries))
     assert 'pilothouse_attempts_total{model="m",provider="p",reason="retry"} 2\n' in text
     assert 'pilothouse_attempts_total{model="m",provider="q",reason="first"} 1\n' in text

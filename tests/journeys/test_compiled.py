@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITES = ("tests/unit/network", "tests/integration/gateway", "-k", "not true_minute")
-"""Whole processes: the gateway's unit tests hand in stand-ins that compiled code refuses by their type. One test
-left out takes a minute to say what its shorter kin say, too."""
+"""Whole processes: the gateway's unit tests hand in stand-ins that compiled code refuses by their type.
+One test is left out that takes a minute to say what its shorter kin say, too."""
 
 
 @pytest.mark.timeout(600)

@@ -43,8 +43,8 @@ class Pilothouse:
 
     name = "pilothouse"
     does = (
-        "key, routing, price, whole content sealed and journalled; control (projector, console) stopped "
-        "while measured"
+        "request path compiled (mypyc); key, routing, price, whole content sealed and journalled; control "
+        "(projector, console) stopped while measured"
     )
     is_control_stopped = True
     configuration = CONFIGURATION

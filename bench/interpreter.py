@@ -99,7 +99,7 @@ def _put_compiled(packages: Path) -> None:
 
 @cache
 def compiled_folder() -> Path:
-    """Builds the compiled package, which takes a minute once; returns its folder."""
+    """Builds the compiled package, which takes two minutes once; returns its folder."""
     done = subprocess.run([sys.executable, str(COMPILE)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(done.stderr)

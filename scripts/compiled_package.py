@@ -2,7 +2,7 @@
 
     PYTHONPATH=$(.venv/bin/python scripts/compiled_package.py) .venv/bin/python -m pilothouse up
 
-The folder is kept by the digest of the sources, so that the second call costs no minute. Needs a C compiler
+The folder is kept by the digest of the sources, so that the second call costs nothing. Needs a C compiler
 and Python's headers (on Debian: gcc, python3-dev); without them it says so and exits with 1.
 """
 

@@ -1,4 +1,4 @@
-"""Step 5: the call itself. Chooses how it will be answered, sends it on its way, and mirrors it if asked to.
+"""Step 8: the call itself. Chooses how it will be answered, sends it on its way, and mirrors it if asked to.
 
 Refuses to know bytes. Invariant: after this step the call belongs to its answer, which ends it.
 """

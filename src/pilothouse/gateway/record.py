@@ -1,4 +1,4 @@
-"""Step 6: the record. One event a call, in the journal before the last byte of the answer leaves.
+"""Step 9: the record. One event a call, in the journal before the last byte of the answer leaves.
 
 Refuses to know how the journal seals and writes. Invariant: a call is recorded exactly once; when it cannot
 be recorded, its answer does not leave.

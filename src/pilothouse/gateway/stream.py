@@ -2,8 +2,8 @@
 
 Whole events are passed on as they come, several together when they came together. The head leaves with the
 first token, after the start is on record: until then another deployment may still answer. `[DONE]` leaves
-after the end is on record. Refuses to know how a batch is
-edited. Invariant: a stream that was cut ends in an error event, never in `[DONE]`.
+after the end is on record. Refuses to know how a batch is edited. Invariant: a stream that was cut ends in an
+error event, never in `[DONE]`.
 """
 
 from time import perf_counter

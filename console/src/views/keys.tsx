@@ -42,7 +42,7 @@ function Row({ row, mayManage, onAsk }: { row: KeyRow; mayManage: boolean; onAsk
     <tr class={isLive ? "" : "is-ended"} data-key={row.id}>
       <th scope="row">
         <button type="button" class="link" title="Show its calls" onClick={() => openView("requests", { key_id: row.id })}>{row.name || row.id}</button>
-        <span class="quiet mono">{row.prefix}…</span>
+        <span class="quiet mono">{row.prefix}</span>
       </th>
       <td data-label="State"><Pill tone={state.tone}>{state.word}</Pill></td>
       <td data-label="Role">{row.role}</td>

@@ -10,7 +10,6 @@ import msgspec
 
 from pilothouse.contracts.errors import (
     ApiError,
-    InvalidRequestError,
     NotFoundError,
     PermissionDeniedError,
     UpstreamError,
@@ -23,7 +22,7 @@ from pilothouse.gateway.dialects import anthropic_wire
 from pilothouse.gateway.dialects.catalogue import ANTHROPIC_CLIENT
 from pilothouse.gateway.directory import Route, Target
 from pilothouse.gateway.ids import new_call_id, usable_request_id
-from pilothouse.gateway.read import invalid
+from pilothouse.gateway.read import invalid, not_json
 from pilothouse.gateway.request import Request
 from pilothouse.gateway.route import require_allowed
 from pilothouse.gateway.state import GatewayState
@@ -102,11 +101,7 @@ def _decode(body: bytes) -> anthropic_wire.Prompt:
     except msgspec.ValidationError as error:
         raise invalid(error, api="Anthropic") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRequestError(
-            f"The request's body is not JSON: {error}.",
-            hint="Send one JSON object, in UTF-8.",
-            code="invalid_json",
-        ) from error
+        raise not_json(error) from error
 
 
 def _counter_of(route: Route) -> Target | None:

@@ -51,11 +51,7 @@ def _decode(call: Call) -> CallRequest:
     except msgspec.ValidationError as error:
         raise invalid(error, api=API_NAMES[call.dialect]) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRequestError(
-            f"The request's body is not JSON: {error}.",
-            hint="Send one JSON object, in UTF-8.",
-            code="invalid_json",
-        ) from error
+        raise not_json(error) from error
 
 
 def _translate(call: Call, speaks: ClientDialect) -> None:
@@ -63,6 +59,15 @@ def _translate(call: Call, speaks: ClientDialect) -> None:
     translated = speaks.request(call.request.body)
     call.original, call.request.body = call.request.body, translated.chat
     call.only_native = translated.only_native
+
+
+def not_json(error: Exception) -> InvalidRequestError:
+    """Returns our error for a body that cannot be read at all."""
+    return InvalidRequestError(
+        f"The request's body is not JSON: {error}.",
+        hint="Send one JSON object, in UTF-8.",
+        code="invalid_json",
+    )
 
 
 def invalid(error: msgspec.ValidationError, *, api: str) -> InvalidRequestError:

@@ -295,7 +295,7 @@ class FakeApi:
             "expires_at_ms": asked.get("expires_at_ms"),
             "revoked_at_ms": None,
             "last_used_at_ms": None,
-            "prefix": f"ph_new{number}",
+            "prefix": f"ph_new{number}_…",
             "limits": fake_data.NO_LIMITS | (asked.get("limits") or {}),
             "priority": asked.get("priority") or "normal",
         }

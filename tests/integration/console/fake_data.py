@@ -561,7 +561,7 @@ def keys(now_ms: int) -> list[Json]:
                 "expires_at_ms": now_ms + 30 * day if at == 1 else None,
                 "revoked_at_ms": now_ms - day if at == 3 else None,
                 "last_used_at_ms": now_ms - at * 240_000 if at else None,
-                "prefix": f"ph_{identity[4:8]}",
+                "prefix": f"ph_{identity[4:8]}_…",
                 "limits": NO_LIMITS
                 | ({"requests_per_minute": 600, "budget_month_usd": 200.0} if at == 1 else {}),
                 "priority": "low" if at == 2 else "normal",

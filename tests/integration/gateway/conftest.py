@@ -467,6 +467,8 @@ FAST: dict[str, Any] = {
     "limits": {"body_bytes": 200_000, "head_bytes": 8_192, "headers": 50, "event_bytes": 50_000},
 }
 
+PATIENT: dict[str, Any] = {"deadlines": {"drain_s": 3.0}, "limits": FAST["limits"]}
+
 
 @pytest.fixture(scope="module")
 def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
@@ -486,7 +488,7 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     upstream = Upstream()
     rig = Rig(tmp_path_factory.mktemp("h"), upstream)
     rig.publish(rig.snapshot())
-    rig.start(deadlines={"drain_s": 3.0})
+    rig.start(**{**PATIENT, "limits": {}})
     yield rig
     rig.close_raw()
     assert rig.stop() == 0
@@ -495,7 +497,10 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 @pytest.fixture(scope="module")
 def start_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Rig]]:
-    """Gives `start_rig(handed, **settings)`: another home with a worker that is handed more than usual."""
+    """Gives `start_rig(handed, **settings)`: another home with a worker that is handed more than usual.
+
+    Its deadlines are a user's: what loads it here must not be cut off because the machine is busy.
+    """
     rigs: list[Rig] = []
 
     def start(handed: dict[str, Any] | None = None, *, workers: int = 1, **settings: Any) -> Rig:
@@ -503,7 +508,7 @@ def start_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
         rigs.append(rig)
         rig.process_settings = handed or {}
         rig.publish(rig.snapshot())
-        rig.start(workers=workers, **{**FAST, **settings})
+        rig.start(workers=workers, **{**PATIENT, **settings})
         return rig
 
     yield start

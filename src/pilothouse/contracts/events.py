@@ -189,6 +189,74 @@ class RequestCompleted(msgspec.Struct, frozen=True, omit_defaults=True, tag="req
     """The class it was admitted in."""
     saved_usd: float | None = None
     """What a cached answer would have cost; its `cost_usd` is then 0."""
+    logprob_entropy: float | None = None
+    """Mean entropy, in nats, of the likeliest next tokens at each step, where the upstream gave them."""
+
+
+Signal = Literal["traces", "metrics", "logs"]
+Encoding = Literal["protobuf", "json"]
+
+
+class TelemetryReceived(msgspec.Struct, frozen=True, omit_defaults=True, tag="telemetry_received.v1"):
+    """An application sent OpenTelemetry data. Its content's `request` is the body as it came.
+
+    It stands in the journal of telemetry, apart from that of calls, until it is folded in.
+    """
+
+    batch_id: str
+    """UUIDv7 in hex, 32 characters: the identity of what was sent at once."""
+    at_ns: int
+    """Unix nanoseconds when it was accepted."""
+    signal: Signal
+    encoding: Encoding
+    is_gzipped: bool = False
+    """Whether the body is kept compressed, as it came."""
+    items: int = 0
+    """Spans, data points or log records that were accepted."""
+    key_id: str | None = None
+    """The API key's or session's id."""
+    team: str | None = None
+    """The key's team label."""
+    subject: str | None = None
+    """Under whose key the body is sealed: the key's id."""
+
+    @property
+    def call_id(self) -> str:
+        """What its content is bound to."""
+        return self.batch_id
+
+
+FeedbackKind = Literal["thumbs", "stars", "score", "text", "correction", "measure"]
+
+
+class FeedbackGiven(msgspec.Struct, frozen=True, omit_defaults=True, tag="feedback_given.v1"):
+    """Somebody judged an answer, or an application sent a number about it.
+
+    Its content's `request` is the text, its `response` the corrected answer.
+    """
+
+    feedback_id: str
+    """UUIDv7 in hex, 32 characters."""
+    at_ns: int
+    """Unix nanoseconds when it was accepted."""
+    request_id: str
+    """The judged call: its `x-request-id`, or its call id."""
+    kind: FeedbackKind
+    name: str = "feedback"
+    """What was judged; of a measure, the name of the number."""
+    value: float | None = None
+    """thumbs: 1 up, 0 down; stars: 1 to 5; score and measure: the number."""
+    key_id: str | None = None
+    """The API key's or session's id."""
+    team: str | None = None
+    """The key's team label."""
+    subject: str | None = None
+    """Pseudonym of the data subject, as a call's."""
+
+    @property
+    def call_id(self) -> str:
+        """What its content is bound to."""
+        return self.feedback_id
 
 
 class Content(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -204,6 +272,9 @@ class Content(msgspec.Struct, frozen=True, omit_defaults=True):
     request_sha256: bytes | None = None
     """Digest of the whole, where truncated."""
     response_sha256: bytes | None = None
+    attributes: bytes | None = None
+    """Of a span that an application sent: the attributes that may hold what a person wrote, as JSON."""
 
 
-Event = RequestStarted | RequestCompleted
+Event = RequestStarted | RequestCompleted | FeedbackGiven
+"""What stands in the journal of calls."""

@@ -23,6 +23,21 @@ class Home(msgspec.Struct, frozen=True):
         return f"{self.root}/journal"
 
     @property
+    def telemetry(self) -> str:
+        """The folder of journal segments of what applications sent, apart from the calls'."""
+        return f"{self.root}/telemetry"
+
+    @property
+    def staging(self) -> str:
+        """The folder where decoded telemetry waits for its place in the analytics files."""
+        return f"{self.analytics}/staging"
+
+    @property
+    def archive(self) -> str:
+        """The folder of cold days, as Parquet."""
+        return f"{self.analytics}/archive"
+
+    @property
     def keys(self) -> str:
         """The 0700 folder of secrets: pepper, master key, keyring, signing keys, root key."""
         return f"{self.root}/keys"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from pilothouse.contracts.events import RequestCompleted, RequestStarted
+from pilothouse.contracts.events import FeedbackGiven, RequestCompleted, RequestStarted
 from pilothouse.store.rows import cut_call
 from pilothouse.telemetry.frames import Frame, Raw
 from pilothouse.telemetry.segments import decode_frame
@@ -60,6 +60,8 @@ class Batch:
     """Streams open before this batch; not changed here."""
     calls: list[RequestCompleted] = field(default_factory=list)
     has_content: list[bool] = field(default_factory=list)
+    feedback: list[tuple[FeedbackGiven, bool]] = field(default_factory=list)
+    """What was said of calls, and whether there was content."""
     opened: dict[str, OpenCall] = field(default_factory=dict)
     closed: list[str] = field(default_factory=list)
     contents: list[ContentRow] = field(default_factory=list)
@@ -78,6 +80,9 @@ class Batch:
         if isinstance(frame.event, RequestStarted):
             self._start(frame.event, run, has_content=frame.sealed is not None)
             self._keep(segment, raw, frame, STARTED_PART)
+        elif isinstance(frame.event, FeedbackGiven):
+            self.feedback.append((frame.event, frame.sealed is not None))
+            self._keep(segment, raw, frame, COMPLETED_PART)
         else:
             self._complete(frame.event, has_content=frame.sealed is not None)
             self._keep(segment, raw, frame, COMPLETED_PART)

@@ -55,6 +55,7 @@ CALL_COLUMNS: tuple[tuple[str, str], ...] = (
     ("shadow_of", "VARCHAR"),
     ("priority", "VARCHAR"),
     ("saved_usd", "DOUBLE"),
+    ("logprob_entropy", "DOUBLE"),
 )
 """One row a call. `finish_reasons`, `parameters` and `attempts` are JSON text."""
 
@@ -91,6 +92,52 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE calls ADD COLUMN shadow_of VARCHAR",
         "ALTER TABLE calls ADD COLUMN priority VARCHAR DEFAULT 'normal'",
         "ALTER TABLE calls ADD COLUMN saved_usd DOUBLE",
+    ),
+    (
+        "ALTER TABLE calls ADD COLUMN logprob_entropy DOUBLE",
+        """CREATE TABLE spans (
+            trace_id VARCHAR NOT NULL, span_id VARCHAR NOT NULL, at_ns BIGINT NOT NULL, name VARCHAR NOT NULL,
+            parent_span_id VARCHAR, duration_ms DOUBLE NOT NULL, kind VARCHAR NOT NULL, operation VARCHAR,
+            status VARCHAR NOT NULL, error_type VARCHAR, service VARCHAR, scope VARCHAR, convention VARCHAR,
+            provider VARCHAR, model VARCHAR, model_answered VARCHAR, agent VARCHAR, tool VARCHAR,
+            conversation_id VARCHAR, subject VARCHAR, key_id VARCHAR, team VARCHAR, input_tokens BIGINT,
+            output_tokens BIGINT, cached_tokens BIGINT, reasoning_tokens BIGINT, cost_usd DOUBLE,
+            first_token_ms DOUBLE, finish_reasons VARCHAR, request_id VARCHAR, attributes VARCHAR,
+            has_content BOOLEAN NOT NULL)""",
+        # What was said of calls and spans: feedback, evaluations, custom metrics; each version of a metric.
+        """CREATE TABLE scores (
+            score_id VARCHAR NOT NULL, at_ns BIGINT NOT NULL, source VARCHAR NOT NULL, name VARCHAR NOT NULL,
+            version INTEGER NOT NULL, kind VARCHAR, value DOUBLE, label VARCHAR, call_id VARCHAR,
+            request_id VARCHAR, trace_id VARCHAR, span_id VARCHAR, model VARCHAR, deployment VARCHAR,
+            key_id VARCHAR, team VARCHAR, subject VARCHAR, has_content BOOLEAN NOT NULL)""",
+        # When a trace was: a look-up reads these narrow rows, then a slice of the wide ones.
+        "CREATE TABLE trace_hints (trace_key UBIGINT NOT NULL, at_s UINTEGER NOT NULL)",
+        # Roll-ups: rows of one minute are added up by the question; a job joins those of minutes gone by.
+        """CREATE TABLE call_minutes (
+            minute INTEGER NOT NULL, operation VARCHAR, model VARCHAR, provider VARCHAR, deployment VARCHAR,
+            key_id VARCHAR, team VARCHAR, calls BIGINT NOT NULL, server_errors BIGINT NOT NULL,
+            provider_errors BIGINT NOT NULL, client_errors BIGINT NOT NULL, guardrail_blocks BIGINT NOT NULL,
+            cut BIGINT NOT NULL, streams BIGINT NOT NULL, upstream BIGINT NOT NULL, cached BIGINT NOT NULL,
+            shadows BIGINT NOT NULL, input_tokens BIGINT NOT NULL, output_tokens BIGINT NOT NULL,
+            cached_tokens BIGINT NOT NULL, cost_usd DOUBLE NOT NULL, unpriced BIGINT NOT NULL,
+            saved_usd DOUBLE NOT NULL, shadow_cost_usd DOUBLE NOT NULL, shadow_unpriced BIGINT NOT NULL)""",
+        # Histograms of milliseconds (and of log-probabilities): `bucket` as `store/buckets.py` has it.
+        """CREATE TABLE value_minutes (
+            minute INTEGER NOT NULL, measure VARCHAR NOT NULL, operation VARCHAR, model VARCHAR,
+            provider VARCHAR, deployment VARCHAR, key_id VARCHAR, team VARCHAR, bucket SMALLINT NOT NULL,
+            count BIGINT NOT NULL, total DOUBLE NOT NULL)""",
+        """CREATE TABLE metric_points (
+            at_ns BIGINT NOT NULL, name VARCHAR NOT NULL, kind VARCHAR NOT NULL, unit VARCHAR,
+            service VARCHAR, key_id VARCHAR, labels VARCHAR NOT NULL, value DOUBLE, count BIGINT,
+            total DOUBLE, bounds VARCHAR, counts VARCHAR)""",
+        """CREATE TABLE log_records (
+            at_ns BIGINT NOT NULL, log_id VARCHAR NOT NULL, severity VARCHAR, event_name VARCHAR,
+            service VARCHAR, key_id VARCHAR, trace_id VARCHAR, span_id VARCHAR, subject VARCHAR,
+            has_content BOOLEAN NOT NULL)""",
+        # How far each segment of the telemetry journal is folded in.
+        """CREATE TABLE telemetry_segments (
+            name VARCHAR PRIMARY KEY, position UBIGINT NOT NULL, batches UBIGINT NOT NULL,
+            damages UBIGINT NOT NULL, last_at_ns BIGINT NOT NULL, is_done BOOLEAN NOT NULL)""",
     ),
 )
 

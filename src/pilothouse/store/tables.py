@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -24,17 +25,22 @@ from sqlalchemy import (
 __all__ = [
     "HEAD",
     "METADATA",
+    "alert_deliveries",
+    "alert_rules",
+    "alerts",
     "api_keys",
     "configuration_revisions",
+    "metric_versions",
     "organisations",
     "projects",
     "publications",
     "sessions",
     "settings",
     "signin_links",
+    "silences",
 ]
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration's revision, known without importing Alembic."""
 
 METADATA = MetaData(
@@ -150,4 +156,74 @@ settings = Table(
     Column("value", Text, nullable=False, comment="JSON"),
     Column("set_at_ms", BigInteger, nullable=False),
     Column("set_by", String, nullable=True),
+)
+
+alert_rules = Table(
+    "alert_rules",
+    METADATA,
+    Column("name", String, primary_key=True),
+    Column("document", Text, nullable=False, comment="JSON of the rule, as the configuration would have it"),
+    Column("created_by", String, nullable=True),
+    Column("created_at_ms", BigInteger, nullable=False),
+    comment="rules that people made in the console or by the API, beside the configuration's",
+)
+
+alerts = Table(
+    "alerts",
+    METADATA,
+    Column("id", String, primary_key=True, comment="`alt_…`"),
+    Column("rule", String, nullable=False),
+    Column("fingerprint", String, nullable=False, comment="of rule and labels: one open alert for each"),
+    Column("group_key", String, nullable=False, comment="alerts that are told together"),
+    Column("severity", String, nullable=False, comment="critical, warning or info"),
+    Column("labels", Text, nullable=False, comment="JSON"),
+    Column("summary", Text, nullable=False),
+    Column("value", Float, nullable=True),
+    Column("threshold", Float, nullable=True),
+    Column("link", Text, nullable=True, comment="the console's page of the calls behind it"),
+    Column("runbook", Text, nullable=True),
+    Column("opened_at_ms", BigInteger, nullable=False),
+    Column("last_seen_at_ms", BigInteger, nullable=False),
+    Column("acknowledged_at_ms", BigInteger, nullable=True),
+    Column("acknowledged_by", String, nullable=True),
+    Column("resolved_at_ms", BigInteger, nullable=True),
+    Index("ix_alerts_fingerprint", "fingerprint"),
+    Index("ix_alerts_opened_at_ms", "opened_at_ms"),
+)
+
+silences = Table(
+    "silences",
+    METADATA,
+    Column("id", String, primary_key=True, comment="`sil_…`"),
+    Column("matchers", Text, nullable=False, comment="JSON: label to value; `rule` is a label"),
+    Column("reason", Text, nullable=False),
+    Column("starts_at_ms", BigInteger, nullable=False),
+    Column("ends_at_ms", BigInteger, nullable=False),
+    Column("created_by", String, nullable=True),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
+
+alert_deliveries = Table(
+    "alert_deliveries",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("group_key", String, nullable=False),
+    Column("receiver", String, nullable=False),
+    Column("document", Text, nullable=False, comment="JSON of what is told"),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at_ms", BigInteger, nullable=True, comment="NULL: delivered, or given up"),
+    Column("delivered_at_ms", BigInteger, nullable=True),
+    Column("last_error", Text, nullable=True),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Index("ix_alert_deliveries_next_at_ms", "next_at_ms"),
+)
+
+metric_versions = Table(
+    "metric_versions",
+    METADATA,
+    Column("name", String, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("digest", String, nullable=False, comment="of what changes its values: another is a new version"),
+    Column("document", Text, nullable=False, comment="JSON of the metric, as the configuration has it"),
+    Column("created_at_ms", BigInteger, nullable=False),
 )

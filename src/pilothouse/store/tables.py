@@ -20,11 +20,13 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 __all__ = [
     "HEAD",
     "METADATA",
+    "alert_changes",
     "alert_deliveries",
     "alert_rules",
     "alerts",
@@ -173,22 +175,48 @@ alerts = Table(
     METADATA,
     Column("id", String, primary_key=True, comment="`alt_…`"),
     Column("rule", String, nullable=False),
-    Column("fingerprint", String, nullable=False, comment="of rule and labels: one open alert for each"),
+    Column("fingerprint", String, nullable=False, comment="of rule and labels: one live alert for each"),
     Column("group_key", String, nullable=False, comment="alerts that are told together"),
+    Column("state", String, nullable=False),
     Column("severity", String, nullable=False, comment="critical, warning or info"),
     Column("labels", Text, nullable=False, comment="JSON"),
+    Column("receivers", Text, nullable=False, comment="JSON list of names"),
     Column("summary", Text, nullable=False),
     Column("value", Float, nullable=True),
     Column("threshold", Float, nullable=True),
     Column("link", Text, nullable=True, comment="the console's page of the calls behind it"),
     Column("runbook", Text, nullable=True),
-    Column("opened_at_ms", BigInteger, nullable=False),
+    Column("remind_s", Float, nullable=False),
+    Column("pending_at_ms", BigInteger, nullable=False, comment="when the condition was first met"),
+    Column("opened_at_ms", BigInteger, nullable=True),
     Column("last_seen_at_ms", BigInteger, nullable=False),
+    Column("clear_at_ms", BigInteger, nullable=True, comment="since when the condition is no longer met"),
     Column("acknowledged_at_ms", BigInteger, nullable=True),
     Column("acknowledged_by", String, nullable=True),
     Column("resolved_at_ms", BigInteger, nullable=True),
-    Index("ix_alerts_fingerprint", "fingerprint"),
+    Column("told_state", String, nullable=True, comment="the state that was told last"),
+    Column("told_at_ms", BigInteger, nullable=True),
+    Index(
+        "uq_alerts_fingerprint_live",
+        "fingerprint",
+        unique=True,
+        sqlite_where=text("resolved_at_ms IS NULL"),
+        postgresql_where=text("resolved_at_ms IS NULL"),
+    ),
     Index("ix_alerts_opened_at_ms", "opened_at_ms"),
+    CheckConstraint("state IN ('pending', 'open', 'acknowledged', 'resolved')", name="state"),
+)
+
+alert_changes = Table(
+    "alert_changes",
+    METADATA,
+    Column("alert_id", String, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("what", String, nullable=False, comment="pending, open, acknowledged, resolved or told"),
+    Column("by", String, nullable=True),
+    Column("note", Text, nullable=True),
+    comment="what happened to an alert, in order",
 )
 
 silences = Table(
@@ -206,16 +234,19 @@ silences = Table(
 alert_deliveries = Table(
     "alert_deliveries",
     METADATA,
-    Column("id", String, primary_key=True),
+    Column("id", String, primary_key=True, comment="`dlv_…`"),
     Column("group_key", String, nullable=False),
     Column("receiver", String, nullable=False),
+    Column("state", String, nullable=False),
     Column("document", Text, nullable=False, comment="JSON of what is told"),
     Column("attempts", Integer, nullable=False),
-    Column("next_at_ms", BigInteger, nullable=True, comment="NULL: delivered, or given up"),
+    Column("next_at_ms", BigInteger, nullable=True, comment="whoever moves it on has claimed the next try"),
     Column("delivered_at_ms", BigInteger, nullable=True),
     Column("last_error", Text, nullable=True),
     Column("created_at_ms", BigInteger, nullable=False),
     Index("ix_alert_deliveries_next_at_ms", "next_at_ms"),
+    Index("ix_alert_deliveries_group_key", "group_key"),
+    CheckConstraint("state IN ('waiting', 'sent', 'failed', 'superseded')", name="state"),
 )
 
 metric_versions = Table(

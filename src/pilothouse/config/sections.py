@@ -17,7 +17,7 @@ from pilothouse.rollout.settings import (
 from pilothouse.rollout.traffic_settings import AdmissionSettings, CounterSettings, TeamSettings
 from pilothouse.serving.settings import EngineSettings
 from pilothouse.store.settings import StoreSettings
-from pilothouse.telemetry.settings import JournalSettings
+from pilothouse.telemetry.settings import JournalSettings, TelemetrySettings
 
 
 class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -43,6 +43,8 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Defaults of the engines that Pilothouse runs."""
     journal: JournalSettings = JournalSettings()
     """How the record of calls is written and how long it is kept."""
+    telemetry: TelemetrySettings = TelemetrySettings()
+    """What is taken in from applications' own instrumentation, and sent on to others."""
     analytics: StoreSettings = StoreSettings()
     """The embedded databases."""
     access: AccessSettings = AccessSettings()

@@ -276,5 +276,5 @@ class Content(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of a span that an application sent: the attributes that may hold what a person wrote, as JSON."""
 
 
-Event = RequestStarted | RequestCompleted | FeedbackGiven
-"""What stands in the journal of calls."""
+Event = RequestStarted | RequestCompleted | FeedbackGiven | TelemetryReceived
+"""What stands in a journal; telemetry has one of its own."""

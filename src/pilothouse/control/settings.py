@@ -8,7 +8,7 @@ import msgspec
 from pilothouse.access.settings import AccessSettings
 from pilothouse.rollout.settings import RolloutSettings
 from pilothouse.store.settings import StoreSettings
-from pilothouse.telemetry.settings import JournalSettings
+from pilothouse.telemetry.settings import JournalSettings, TelemetrySettings
 
 
 class ControlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -24,6 +24,8 @@ class ControlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """The sections that decide what serves."""
     journal: JournalSettings = JournalSettings()
     """The `journal:` section."""
+    telemetry: TelemetrySettings = TelemetrySettings()
+    """The `telemetry:` section."""
     store: StoreSettings = StoreSettings()
     """The `analytics:` section."""
     secrets: tuple[str, ...] = ()

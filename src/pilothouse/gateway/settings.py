@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from pilothouse.network.settings import Deadlines, PoolSettings
-from pilothouse.telemetry.settings import JournalSettings
+from pilothouse.telemetry.settings import IntakeSettings, JournalSettings
 
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -124,3 +124,5 @@ class GatewayProcess(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """The `gateway:` section."""
     journal: JournalSettings = JournalSettings()
     """The `journal:` section."""
+    intake: IntakeSettings = IntakeSettings()
+    """The section `telemetry.intake`."""

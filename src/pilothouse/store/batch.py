@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from pilothouse.contracts.events import FeedbackGiven, RequestCompleted, RequestStarted
+from pilothouse.contracts.events import (
+    FeedbackGiven,
+    RequestCompleted,
+    RequestStarted,
+    TelemetryReceived,
+)
 from pilothouse.store.rows import cut_call
 from pilothouse.telemetry.frames import Frame, Raw
 from pilothouse.telemetry.segments import decode_frame
@@ -76,6 +81,8 @@ class Batch:
             frame = decode_frame(raw.payload)
         except msgspec.MsgspecError:
             return None
+        if isinstance(frame.event, TelemetryReceived):
+            return None  # it has a journal of its own
         self.events += 1
         if isinstance(frame.event, RequestStarted):
             self._start(frame.event, run, has_content=frame.sealed is not None)

@@ -93,6 +93,7 @@ def control_child(plan: Plan, engine_numbers: Mapping[str, int] | None = None) -
         access=plan.configuration.access,
         rollout=plan.configuration.rollout,
         journal=plan.configuration.journal,
+        telemetry=plan.configuration.telemetry,
         store=plan.configuration.analytics,
         secrets=tuple(sorted(plan.settled.secrets)),
         root_key=plan.root_key,
@@ -143,6 +144,7 @@ def gateway_child(
         allowed_hosts=(*plan.configuration.access.allowed_hosts, gateway.host),
         settings=gateway,
         journal=plan.configuration.journal,
+        intake=plan.configuration.telemetry.intake,
     )
 
     async def is_ready() -> bool:

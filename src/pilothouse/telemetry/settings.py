@@ -1,11 +1,13 @@
-"""Settings of the journal: how much is written where, and how long it is kept.
+"""Settings of the journal and of telemetry: how much is written where, and what is taken in.
 
 Refuses to know who writes. Invariant: every field has a default that is safe on one machine.
 """
 
+from typing import Annotated
+
 import msgspec
 
-__all__ = ["JournalSettings"]
+__all__ = ["IntakeSettings", "JournalSettings", "TelemetrySettings"]
 
 MEBIBYTE = 1024 * 1024
 
@@ -42,3 +44,27 @@ class JournalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
             raise ValueError(
                 "content_retention_days must be at least 1, and metadata_retention_days no less than it"
             )
+
+
+class IntakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What applications may send as OpenTelemetry data (`/v1/traces`, `/v1/metrics`, `/v1/logs`)."""
+
+    enabled: bool = True
+    """Whether it is taken in at all."""
+    port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] | None = None
+    """A second port for it beside the gateway's own, such as OTLP's usual 4318; left out: none."""
+    body_bytes: Annotated[int, msgspec.Meta(ge=1024, le=32 * MEBIBYTE)] = 16 * MEBIBYTE
+    """The largest body, unpacked, in bytes; above it 413."""
+    quota_bytes: Annotated[int, msgspec.Meta(ge=32 * MEBIBYTE)] = 2 * 1024 * MEBIBYTE
+    """The most that may wait on disk to be folded in, in bytes; above it senders are told to come back."""
+    decoders: Annotated[int, msgspec.Meta(ge=1, le=16)] = 2
+    """Processes that decode, when there is something to decode."""
+    decoder_idle_s: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    """Seconds after which a decoder with nothing to do ends."""
+
+
+class TelemetrySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The `telemetry:` section of the configuration file."""
+
+    intake: IntakeSettings = IntakeSettings()
+    """What applications may send."""

@@ -21,6 +21,7 @@ from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
 from pilothouse.contracts.errors import InvalidRequestError, UpstreamError, UpstreamTimeoutError
+from pilothouse.network.reach import Allowed, connect_allowed
 
 __all__ = ["Progress", "Response", "StreamingResponse", "request", "stream", "stream_to_file"]
 
@@ -96,6 +97,23 @@ class _Deadline:
         return left
 
 
+class _AllowedConnection(http.client.HTTPConnection):
+    """HTTP or HTTPS to an address that was judged first."""
+
+    def __init__(self, target: _Target, timeout: float, allowed: Allowed) -> None:
+        super().__init__(target.host, target.port, timeout=timeout)
+        self._is_tls = target.scheme == "https"
+        self.default_port = 443 if self._is_tls else 80
+        self._allowed = allowed
+
+    def connect(self) -> None:
+        timeout_s = float(self.timeout or 0)
+        self.sock = connect_allowed(self.host, self.port, timeout_s, self._allowed)
+        if self._is_tls:
+            plain = self.sock
+            self.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=self.host)
+
+
 class _UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
 
@@ -156,6 +174,7 @@ def stream(
     timeout_s: float = 30.0,
     idle_timeout_s: float | None = None,
     max_redirects: int = MAX_REDIRECTS,
+    allowed: Allowed | None = None,
 ) -> Iterator[StreamingResponse]:
     """Sends one request and gives the answer while its body still comes; closes the connection at the end.
 
@@ -167,16 +186,18 @@ def stream(
         timeout_s: Deadline for all of it together or, with `idle_timeout_s`, for the answer's head alone.
         idle_timeout_s: When given, the body may last for ever, but no silence in it longer than this.
         max_redirects: How many redirects are followed; only for GET and HEAD.
+        allowed: Which addresses may be connected to; all of them when left out.
 
     Raises:
         InvalidRequestError: The URL is not one of the three kinds.
+        PermissionDeniedError: The host has no address that is allowed.
         UpstreamError: The connection was refused, reset or cut, or the answer is not HTTP.
         UpstreamTimeoutError: A deadline passed.
     """
     deadline = _Deadline(timeout_s)
     with _border(url):
         connection, answer, target = _follow(
-            method, _parse(url), dict(headers or {}), body, deadline, max_redirects
+            method, _parse(url), dict(headers or {}), body, deadline, max_redirects, allowed=allowed
         )
     try:
         names = {name.lower(): value for name, value in answer.getheaders()}
@@ -279,10 +300,12 @@ def _follow(
     body: bytes | None,
     deadline: _Deadline,
     max_redirects: int,
+    *,
+    allowed: Allowed | None,
 ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse, _Target]:
     """Sends the request, and again where it is redirected to."""
     for _ in range(max_redirects + 1):
-        connection, answer = _send(method, target, headers, body, deadline)
+        connection, answer = _send(method, target, headers, body, deadline, allowed)
         place = answer.getheader("location")
         if answer.status not in REDIRECTS or place is None or method not in {"GET", "HEAD"}:
             return connection, answer, target
@@ -300,9 +323,14 @@ def _follow(
 
 
 def _send(
-    method: str, target: _Target, headers: dict[str, str], body: bytes | None, deadline: _Deadline
+    method: str,
+    target: _Target,
+    headers: dict[str, str],
+    body: bytes | None,
+    deadline: _Deadline,
+    allowed: Allowed | None,
 ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-    connection = _connection(target, deadline.left_s())
+    connection = _connection(target, deadline.left_s(), allowed)
     sent = {"user-agent": "pilothouse", "connection": "close", **headers}
     if target.authorization and not any(name.lower() == "authorization" for name in sent):
         sent["authorization"] = target.authorization
@@ -317,9 +345,11 @@ def _send(
         raise
 
 
-def _connection(target: _Target, timeout_s: float) -> http.client.HTTPConnection:
+def _connection(target: _Target, timeout_s: float, allowed: Allowed | None) -> http.client.HTTPConnection:
     if target.scheme == "unix":
         return _UnixConnection(target.socket_path, timeout_s)
+    if allowed is not None:
+        return _AllowedConnection(target, timeout_s, allowed)
     if target.scheme == "https":
         context = ssl.create_default_context()
         return http.client.HTTPSConnection(target.host, target.port, timeout=timeout_s, context=context)

@@ -8,17 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-import duckdb
 import msgspec
 
 from pilothouse.analytics.classes import STATUS_CLASSES, StatusClass
 from pilothouse.contracts.errors import NotFoundError
 from pilothouse.contracts.events import Content, RequestCompleted
-from pilothouse.store.analytics import Analytics, day_of
+from pilothouse.store.analytics import day_of
+from pilothouse.store.dialects.reader import Question, Readable, Reader
 from pilothouse.telemetry.keyring import Keyring
 from pilothouse.telemetry.sealing import is_under, unseal
 
 __all__ = [
+    "QUESTIONS",
     "Call",
     "CallContent",
     "CallDetail",
@@ -29,6 +30,7 @@ __all__ = [
     "list_calls",
 ]
 
+QUESTIONS = ("calls.list", "calls.newest", "calls.find", "calls.content")
 MOST_CALLS = 1000
 HOUR_NS = 3_600 * 10**9
 SPANS_NS = (HOUR_NS, 24 * HOUR_NS, 30 * 24 * HOUR_NS)
@@ -150,7 +152,7 @@ _COLUMNS = ", ".join({"at_ms": "at_ns", "key_name": "NULL"}.get(name, name) for 
 
 
 def list_calls(
-    analytics: Analytics,
+    record: Readable,
     *,
     limit: int = 50,
     before: str | None = None,
@@ -160,19 +162,18 @@ def list_calls(
     """Returns up to `limit` calls that are older than the call `before`, newest first."""
     limit = max(1, min(limit, MOST_CALLS))
     clauses, values = _clauses(only or CallFilter())
-    with analytics.reader() as reader:
+    values["limit"] = limit + 1
+    with record.reader() as reader:
         newest_ns = _newest_ns(reader, before)
         if before is not None:
-            clauses.append("call_id < ?")
-            values.append(before)
+            clauses.append("call_id < $before")
+            values["before"] = before
         for span_ns in (*SPANS_NS, None):
-            bound = [*clauses, "at_ns >= ?"] if span_ns is not None else clauses
-            given = [*values, newest_ns - span_ns] if span_ns is not None else values
+            bound = [*clauses, "at_ns >= $since"] if span_ns is not None else clauses
+            given = values | {"since": newest_ns - (span_ns or 0)}
             where = f"WHERE {' AND '.join(bound)}" if bound else ""
-            rows = reader.execute(
-                f"SELECT {_COLUMNS} FROM calls {where} ORDER BY call_id DESC LIMIT ?",  # noqa: S608 - our own words
-                [*given, limit + 1],
-            ).fetchall()
+            text = f"SELECT {_COLUMNS} FROM calls {where} ORDER BY call_id DESC LIMIT $limit"  # noqa: S608 - our own words
+            rows = reader.rows(Question("calls.list", text, given))
             if len(rows) > limit:
                 break
     calls = [_call(row, key_names or {}) for row in rows[:limit]]
@@ -180,14 +181,14 @@ def list_calls(
 
 
 def get_call(
-    analytics: Analytics, call_id: str, *, keyring: Keyring, key_names: Mapping[str, str] | None = None
+    record: Readable, call_id: str, *, keyring: Keyring, key_names: Mapping[str, str] | None = None
 ) -> CallDetail:
     """Returns the call with this id, or the newest with this request id, and its content.
 
     Raises:
         NotFoundError: there is no such call on record.
     """
-    with analytics.reader() as reader:
+    with record.reader() as reader:
         row = _find(reader, call_id)
         if row is None:
             raise NotFoundError(
@@ -196,7 +197,7 @@ def get_call(
             )
         plain = _call(row, key_names or {})
         at_ns, parameters, attempts, has_content = row[_FIELDS.index("at_ms")], *row[len(_FIELDS) :]
-        parts = _parts(analytics, reader, plain.call_id, at_ns) if has_content else []
+        parts = _parts(reader, plain.call_id, at_ns) if has_content else []
     return CallDetail(
         **{name: getattr(plain, name) for name in _FIELDS},
         parameters=msgspec.json.decode(parameters or b"{}"),
@@ -211,21 +212,21 @@ def call_of_event(event: RequestCompleted, key_names: Mapping[str, str] | None =
     return Call(at_ms=event.at_ns // 1_000_000, key_name=(key_names or {}).get(event.key_id or ""), **given)
 
 
-def _clauses(only: CallFilter) -> tuple[list[str], list[Any]]:
+def _clauses(only: CallFilter) -> tuple[list[str], dict[str, Any]]:
     wanted = {name: getattr(only, name) for name in PLAIN_FILTERS}
     given = {name: value for name, value in wanted.items() if value is not None}
-    clauses = [f"{name} = ?" for name in given]
+    clauses = [f"{name} = ${name}" for name in given]
     if only.status_class is not None:
         clauses.append(STATUS_CLASSES[only.status_class])
-    return clauses, list(given.values())
+    return clauses, given
 
 
-def _newest_ns(reader: duckdb.DuckDBPyConnection, before: str | None) -> int:
+def _newest_ns(reader: Reader, before: str | None) -> int:
     """Returns a time that no call on the page is after."""
     if before is not None and (made_ns := _made_ns(before)) is not None:
         return made_ns + SLACK_NS
-    row = reader.execute("SELECT max(at_ns) FROM calls").fetchone()
-    return int(row[0]) if row and row[0] is not None else 0
+    ((newest_ns,),) = reader.rows(Question("calls.newest", "SELECT max(at_ns) FROM calls", {}))
+    return int(newest_ns or 0)
 
 
 def _made_ns(call_id: str) -> int | None:
@@ -238,19 +239,21 @@ def _made_ns(call_id: str) -> int | None:
         return None
 
 
-def _find(reader: duckdb.DuckDBPyConnection, call_id: str) -> tuple[Any, ...] | None:
+def _find(reader: Reader, call_id: str) -> tuple[Any, ...] | None:
     question = f"SELECT {_COLUMNS}, parameters, attempts, has_content FROM calls WHERE "  # noqa: S608 - our own words
     if (made_ns := _made_ns(call_id)) is not None:
-        near = reader.execute(
-            f"{question} call_id = ? AND at_ns BETWEEN ? AND ?",
-            [call_id, made_ns - SLACK_NS, made_ns + SLACK_NS],
-        ).fetchone()
-        if near is not None:
-            return near
-    return reader.execute(
-        f"{question} call_id = ? OR request_id = ? ORDER BY call_id = ? DESC, call_id DESC LIMIT 1",
-        [call_id] * 3,
-    ).fetchone()
+        near = reader.rows(
+            Question(
+                "calls.find",
+                f"{question} call_id = $id AND at_ns BETWEEN $start AND $end LIMIT 1",
+                {"id": call_id, "start": made_ns - SLACK_NS, "end": made_ns + SLACK_NS},
+            )
+        )
+        if near:
+            return near[0]
+    named = f"{question} call_id = $id OR request_id = $id ORDER BY call_id = $id DESC, call_id DESC LIMIT 1"
+    rows = reader.rows(Question("calls.find", named, {"id": call_id}))
+    return rows[0] if rows else None
 
 
 def _call(row: tuple[Any, ...], key_names: Mapping[str, str]) -> Call:
@@ -267,17 +270,16 @@ def _class_of(call: Call) -> StatusClass:
     return "client_error" if call.status >= 400 else "ok"  # noqa: PLR2004 - as above
 
 
-def _parts(
-    analytics: Analytics, reader: duckdb.DuckDBPyConnection, call_id: str, at_ns: int
-) -> list[tuple[str, bytes]]:
-    with analytics.lock:
-        schema = analytics.attach(day_of(at_ns))
+def _parts(reader: Reader, call_id: str, at_ns: int) -> list[tuple[str, bytes]]:
+    with reader.content(day_of(at_ns)) as schema:
         if schema is None:
             return []
-        return reader.execute(
-            f"SELECT subject, sealed FROM {schema}.content WHERE at_ns = ? AND call_id = ? ORDER BY part",  # noqa: S608 - our own name
-            [at_ns, call_id],
-        ).fetchall()
+        text = (
+            f"SELECT subject, sealed FROM {schema}.content"  # noqa: S608 - our own name
+            " WHERE at_ns = $at_ns AND call_id = $id ORDER BY part"
+        )
+        rows = reader.rows(Question("calls.content", text, {"at_ns": at_ns, "id": call_id}))
+    return [(str(subject), bytes(sealed)) for subject, sealed in rows]
 
 
 def _content(parts: list[tuple[str, bytes]], call_id: str, keyring: Keyring) -> CallContent:

@@ -9,16 +9,13 @@ for the deployment that answered it, or was the last to fail it.
 from dataclasses import dataclass
 
 from pilothouse.analytics.classes import MEASURED, SERVER_ERROR, UNPRICED, UPSTREAM
-from pilothouse.store.analytics import Analytics
+from pilothouse.store.dialects.dialect import Dialect
+from pilothouse.store.dialects.reader import Question, Readable
 
-__all__ = ["DeploymentNumbers", "deployment_numbers"]
+__all__ = ["QUESTIONS", "DeploymentNumbers", "deployment_numbers"]
 
-QUESTION = f"""
-    SELECT deployment, count(*), count(*) FILTER ({SERVER_ERROR}),
-        quantile_cont(first_token_ms, 0.95) FILTER ({MEASURED} AND is_stream),
-        quantile_cont(duration_ms, 0.95) FILTER ({MEASURED}),
-        coalesce(sum(output_tokens), 0), sum(cost_usd), count(*) FILTER ({UNPRICED})
-    FROM calls WHERE at_ns >= ? AND at_ns < ? AND deployment IS NOT NULL AND {UPSTREAM} GROUP BY 1"""  # noqa: S608 - our own words
+NAME = "deployments.numbers"
+QUESTIONS = (NAME,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +34,11 @@ class DeploymentNumbers:
     unpriced_calls: int = 0
 
 
-def deployment_numbers(
-    analytics: Analytics, *, now_ms: int, window_s: int = 900
-) -> dict[str, DeploymentNumbers]:
+def deployment_numbers(record: Readable, *, now_ms: int, window_s: int = 900) -> dict[str, DeploymentNumbers]:
     """Returns the numbers of the `window_s` seconds up to `now_ms`, by deployment id."""
-    with analytics.reader() as reader:
-        rows = reader.execute(
-            QUESTION, [(now_ms - window_s * 1000) * 1_000_000, now_ms * 1_000_000]
-        ).fetchall()
+    bounds = {"start": (now_ms - window_s * 1000) * 1_000_000, "end": now_ms * 1_000_000}
+    with record.reader() as reader:
+        rows = reader.rows(Question(NAME, _text(reader.dialect), bounds))
     return {
         str(name): DeploymentNumbers(
             deployment=str(name),
@@ -59,3 +53,13 @@ def deployment_numbers(
         )
         for name, requests, errors, first_token_ms, latency_ms, tokens, cost_usd, unpriced in rows
     }
+
+
+def _text(dialect: Dialect) -> str:
+    first_token = dialect.quantile("first_token_ms", 0.95, where=f"{MEASURED} AND is_stream")
+    return f"""
+        SELECT deployment, count(*), {dialect.count_if(SERVER_ERROR)}, {first_token},
+            {dialect.quantile("duration_ms", 0.95, where=MEASURED)},
+            coalesce(sum(output_tokens), 0), sum(cost_usd), {dialect.count_if(UNPRICED)}
+        FROM calls WHERE at_ns >= $start AND at_ns < $end AND deployment IS NOT NULL AND {UPSTREAM}
+        GROUP BY 1"""  # noqa: S608 - our own words

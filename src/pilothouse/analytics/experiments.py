@@ -7,19 +7,13 @@ and shadows are not among an arm's calls.
 from dataclasses import dataclass
 
 from pilothouse.analytics.classes import MEASURED, SERVED, SERVER_ERROR, UNPRICED, UPSTREAM
-from pilothouse.store.analytics import Analytics
+from pilothouse.store.dialects.dialect import Dialect
+from pilothouse.store.dialects.reader import Question, Readable
 
-__all__ = ["ArmNumbers", "ExperimentNumbers", "experiments"]
+__all__ = ["QUESTIONS", "ArmNumbers", "ExperimentNumbers", "experiments"]
 
-QUESTION = f"""
-    SELECT model, experiment, arm, count(*), count(DISTINCT conversation_id),
-        count(*) FILTER ({SERVER_ERROR}),
-        quantile_cont(first_token_ms, 0.95) FILTER ({MEASURED} AND is_stream),
-        quantile_cont(duration_ms, 0.95) FILTER ({MEASURED}), avg(output_tokens) FILTER ({MEASURED}),
-        sum(cost_usd), count(*) FILTER ({UNPRICED})
-    FROM calls
-    WHERE at_ns >= ? AND at_ns < ? AND experiment IS NOT NULL AND {SERVED} AND {UPSTREAM}
-    GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""  # noqa: S608 - our own words
+NAME = "experiments.arms"
+QUESTIONS = (NAME,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +42,26 @@ class ExperimentNumbers:
     arms: list[ArmNumbers]
 
 
-def experiments(analytics: Analytics, *, now_ms: int, window_s: int) -> list[ExperimentNumbers]:
+def experiments(record: Readable, *, now_ms: int, window_s: int) -> list[ExperimentNumbers]:
     """Returns the experiments that had calls in the `window_s` seconds up to `now_ms`."""
-    with analytics.reader() as reader:
-        rows = reader.execute(
-            QUESTION, [(now_ms - window_s * 1000) * 1_000_000, now_ms * 1_000_000]
-        ).fetchall()
+    bounds = {"start": (now_ms - window_s * 1000) * 1_000_000, "end": now_ms * 1_000_000}
+    with record.reader() as reader:
+        rows = reader.rows(Question(NAME, _text(reader.dialect), bounds))
     found: dict[tuple[str, str], ExperimentNumbers] = {}
     for model, name, arm, calls, conversations, errors, *rest in rows:
         place = (str(model), str(name))
         experiment = found.setdefault(place, ExperimentNumbers(*place, []))
         experiment.arms.append(ArmNumbers(str(arm), calls, conversations, errors, errors / calls, *rest))
     return list(found.values())
+
+
+def _text(dialect: Dialect) -> str:
+    first_token = dialect.quantile("first_token_ms", 0.95, where=f"{MEASURED} AND is_stream")
+    return f"""
+        SELECT model, experiment, arm, count(*), count(DISTINCT conversation_id),
+            {dialect.count_if(SERVER_ERROR)}, {first_token},
+            {dialect.quantile("duration_ms", 0.95, where=MEASURED)},
+            avg(output_tokens) FILTER (WHERE {MEASURED}), sum(cost_usd), {dialect.count_if(UNPRICED)}
+        FROM calls
+        WHERE at_ns >= $start AND at_ns < $end AND experiment IS NOT NULL AND {SERVED} AND {UPSTREAM}
+        GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""  # noqa: S608 - our own words

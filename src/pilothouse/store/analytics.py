@@ -18,7 +18,8 @@ from pathlib import Path
 
 import duckdb
 
-from pilothouse.contracts.errors import ConfigurationError, UnavailableError
+from pilothouse.contracts.errors import ConfigurationError
+from pilothouse.store.duck_reader import DuckReader, told_plainly
 from pilothouse.store.schema import CONTENT_SCHEMA, MIGRATIONS
 from pilothouse.store.settings import StoreSettings
 
@@ -89,34 +90,19 @@ class Analytics:
         return self._connection.cursor()
 
     @contextmanager
-    def reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Gives a connection on which every question is given up after the settings' time.
+    def reader(self) -> Iterator[DuckReader]:
+        """Gives a reader on which every question is given up after the settings' time.
 
         Raises:
             UnavailableError: a question took too long, or more memory than is allowed.
         """
         cursor = self._connection.cursor()
         try:
-            cursor.execute(f"SET SESSION max_execution_time = {int(self._settings.query_timeout_s * 1000)}")
-            yield cursor
-        except duckdb.InterruptException as error:
-            raise UnavailableError(
-                f"the question to the record took over {self._settings.query_timeout_s:g} s and was given up",
-                hint="ask about a shorter time, or raise analytics.query_timeout_s",
-                code="query_timeout",
-            ) from error
-        except duckdb.FatalException as error:
-            raise UnavailableError(
-                "the record cannot be read at the moment: it is being opened anew after a fault of the disk",
-                hint="see that the disk is not full; nothing on record is lost",
-                code="record_unavailable",
-            ) from error
-        except duckdb.OutOfMemoryException as error:
-            raise UnavailableError(
-                "the question to the record needs more memory than it may take",
-                hint="ask about a shorter time, or raise analytics.memory_mb",
-                code="query_too_large",
-            ) from error
+            with told_plainly(self._settings.query_timeout_s):
+                cursor.execute(
+                    f"SET SESSION max_execution_time = {int(self._settings.query_timeout_s * 1000)}"
+                )
+                yield DuckReader(cursor, self._day_content)
         finally:
             cursor.close()
 
@@ -220,6 +206,11 @@ class Analytics:
             for day in self._attached[:]:
                 self._detach(day)
             self._connection.close()
+
+    @contextmanager
+    def _day_content(self, day: str) -> Iterator[str | None]:
+        with self._lock:
+            yield self.attach(day)
 
     def _detach(self, day: str) -> None:
         self._connection.execute(f"DETACH {_alias(day)}")

@@ -1,23 +1,19 @@
-// The page as a whole: who is here, which view, what the address says.
-// Refuses to know what a view shows. Invariant: without a session nothing but the sign-in screen is asked for.
+// The page as a whole: who is here, which page, what the address says.
+// Refuses to know what a page shows. Invariant: without a session nothing but the sign-in screen is asked for.
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { followLink, openView, useAddress } from "./place/address.ts";
-import { useKeys } from "./place/keyboard.ts";
+import { type KeyMap, useKeys } from "./place/keyboard.ts";
 import { useTheme } from "./place/theme.ts";
 import { windowOf } from "./say/units.ts";
 import { type ApiFailure, ask, asFailure, onSignedOut } from "./wire/client.ts";
 import { usePolled } from "./wire/polling.ts";
 import type { Overview, Session } from "./wire/shapes.ts";
 import { openTail } from "./wire/tail.ts";
+import { pageOf, PAGES } from "./pages.tsx";
 import { CallDrawer } from "./views/call-drawer.tsx";
 import { Header } from "./views/header.tsx";
 import { Help } from "./views/help.tsx";
-import { Keys } from "./views/keys.tsx";
-import { OverviewView } from "./views/overview.tsx";
-import { Playground } from "./views/playground.tsx";
-import { Requests } from "./views/requests.tsx";
 import { SignIn } from "./views/sign-in.tsx";
-import { TrafficView } from "./views/traffic.tsx";
 import { StatusStrip } from "./views/status-strip.tsx";
 import { FailureNotice } from "./parts/notice.tsx";
 
@@ -63,8 +59,13 @@ export function App() {
   return <Frame session={session} onSignedOut={() => setSession(null)} />;
 }
 
+/** `g` and a page's key open it, everywhere. */
+function pageKeys(): KeyMap {
+  return Object.fromEntries(PAGES.map((page) => [`g ${page.key}`, () => openView(page.view)]));
+}
+
 function Frame({ session, onSignedOut: signedOut }: { session: Session; onSignedOut: () => void }) {
-  const { view, query } = useAddress();
+  const { view, rest, query } = useAddress();
   const [isHelpOpen, setHelpOpen] = useState(false);
   const [, nextTheme] = useTheme();
   const window_s = windowOf(query.get("window"));
@@ -72,18 +73,11 @@ function Frame({ session, onSignedOut: signedOut }: { session: Session; onSigned
   const tail = useMemo(() => openTail("/api/v1/requests/tail"), []);
   useEffect(() => () => tail.close(), [tail]);
   const call = query.get("call");
+  const page = pageOf(view);
 
-  useKeys({
-    "?": () => setHelpOpen(true),
-    "g o": () => openView("overview"),
-    "g r": () => openView("requests"),
-    "g t": () => openView("traffic"),
-    "g p": () => openView("playground"),
-    "g k": () => openView("keys"),
-    t: nextTheme,
-  });
+  useKeys({ ...pageKeys(), "?": () => setHelpOpen(true), t: nextTheme });
   useEffect(() => {
-    document.title = view === "overview" || view === "missing" ? "Pilothouse" : `${view[0]?.toUpperCase()}${view.slice(1)} · Pilothouse`;
+    document.title = page && view !== "overview" ? `${page.word} · Pilothouse` : "Pilothouse";
   }, [view]);
 
   const onSignOut = (): void => {
@@ -95,13 +89,10 @@ function Frame({ session, onSignedOut: signedOut }: { session: Session; onSigned
       <a class="skip" href="#main">Skip to the content</a>
       <Header view={view} session={session} onHelp={() => setHelpOpen(true)} onSignOut={onSignOut} />
       <StatusStrip overview={overview} tail={tail} view={view} window_s={window_s} />
-      <main id="main" tabIndex={-1} class={`main view-${view}`}>
-        {view === "overview" && <OverviewView overview={overview} window_s={window_s} tail={tail} query={query} />}
-        {view === "requests" && <Requests tail={tail} query={query} />}
-        {view === "traffic" && <TrafficView />}
-        {view === "playground" && <Playground query={query} />}
-        {view === "keys" && <Keys session={session} />}
-        {view === "missing" && (
+      <main id="main" tabIndex={-1} class={`main view-${page ? view : "missing"}`}>
+        {page ? (
+          <page.show key={view} session={session} query={query} rest={rest} window_s={window_s} tail={tail} overview={overview} />
+        ) : (
           <p class="alone quiet">
             There is no such page. <a href="/" data-inside>Go to the overview.</a>
           </p>

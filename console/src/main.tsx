@@ -5,6 +5,7 @@ import { restoreTheme } from "./place/theme.ts";
 import "./styles/ground.css";
 import "./styles/frame.css";
 import "./styles/parts.css";
+import "./styles/chart.css";
 import "./styles/overview.css";
 import "./styles/requests.css";
 import "./styles/call.css";

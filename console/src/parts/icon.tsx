@@ -22,6 +22,18 @@ const STROKES = {
   warn: "M10 3l8 14H2zM10 8v4M10 14.4v.1",
   out: "M8 4H4v12h4M12 6l4 4-4 4M16 10H8",
   more: "M6 8l4 4 4-4",
+  alert: "M10 3a5 5 0 0 1 5 5v3l1.5 3h-13L5 11V8a5 5 0 0 1 5-5zM8.5 16.5h3",
+  deploy: "M10 16V5M5.5 9.5L10 5l4.5 4.5M4 18h12",
+  gear: "M10 7a3 3 0 1 1 0 6 3 3 0 0 1 0-6zM10 2v3M10 15v3M2 10h3M15 10h3M4.3 4.3l2.2 2.2M13.5 13.5l2.2 2.2M4.3 15.7l2.2-2.2M13.5 6.5l2.2-2.2",
+  traces: "M3 5h9M6 10h8M9 15h8",
+  conversations: "M3 4h10v7H7l-4 3zM13 8h4v9l-3-2.5H8V13",
+  cost: "M10 2.5v15M14 6c-1-1.5-7-2-7.5 1S14 10 14 13s-6.5 3-8 .5",
+  objectives: "M10 3a7 7 0 1 1 0 14 7 7 0 0 1 0-14zM10 6.8a3.2 3.2 0 1 1 0 6.4 3.2 3.2 0 0 1 0-6.4zM10 10v.1",
+  measures: "M4 17V9M8 17V4M12 17v-6M16 17V7",
+  code: "M7 5l-5 5 5 5M13 5l5 5-5 5",
+  export: "M10 3v9M6 8.5l4 4 4-4M3 16.5h14",
+  command: "M7 7h6v6H7zM7 7V5a2 2 0 1 0-2 2zM13 7h2a2 2 0 1 0-2-2zM13 13v2a2 2 0 1 0 2-2zM7 13H5a2 2 0 1 0 2 2z",
+  open: "M8 4H4v12h12v-4M11 3h6v6M17 3l-8 8",
 } as const;
 
 export type IconName = keyof typeof STROKES;

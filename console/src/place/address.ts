@@ -2,29 +2,37 @@
 // Refuses to know what a view shows. Invariant: loading the address again gives the same screen.
 import { useEffect, useState } from "preact/hooks";
 
-export type View = "overview" | "requests" | "traffic" | "playground" | "keys" | "missing";
+/** A view's name: the first part of its path, but for the overview, which is at `/`. `pages.tsx` lists them. */
+export type View = string;
 
 export interface Address {
   view: View;
+  /** The parts of the path behind the view: `/traces/abc` has `["abc"]`. */
+  rest: string[];
   query: URLSearchParams;
 }
-
-const PATHS: Record<Exclude<View, "missing">, string> = {
-  overview: "/",
-  requests: "/requests",
-  traffic: "/traffic",
-  playground: "/playground",
-  keys: "/keys",
-};
 
 /** What stays in the query when the view changes. */
 const KEPT = ["window"];
 
-/** Reads the address bar. */
+function pathOf(view: View, rest: readonly string[] = []): string {
+  const parts = [...(view === "overview" ? [] : [view]), ...rest];
+  return `/${parts.map(encodeURIComponent).join("/")}`;
+}
+
+/** Reads the address bar. A link of the form `/#/view?query` is taken for `/view?query`. */
 export function readAddress(): Address {
-  const path = window.location.pathname.replace(/\/+$/, "") || "/";
-  const found = Object.entries(PATHS).find(([, known]) => known === path);
-  return { view: found ? (found[0] as View) : "missing", query: new URLSearchParams(window.location.search) };
+  if (window.location.hash.startsWith("#/")) window.history.replaceState(null, "", window.location.hash.slice(1));
+  const [view = "overview", ...rest] = window.location.pathname.split("/").filter((part) => part !== "").map(decoded);
+  return { view, rest, query: new URLSearchParams(window.location.search) };
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 const CHANGED = "pilothouse:address";
@@ -38,8 +46,8 @@ function go(path: string, query: URLSearchParams, isReplacing: boolean): void {
   window.dispatchEvent(new Event(CHANGED));
 }
 
-/** The link to a view, for `href` and for `openView`. */
-export function hrefOf(view: Exclude<View, "missing">, query: Record<string, string> = {}): string {
+/** The link to a view, for `href` and for `openView`; `rest` are further parts of the path. */
+export function hrefOf(view: View, query: Record<string, string> = {}, rest: readonly string[] = []): string {
   const next = new URLSearchParams();
   for (const name of KEPT) {
     const value = new URLSearchParams(window.location.search).get(name);
@@ -47,12 +55,12 @@ export function hrefOf(view: Exclude<View, "missing">, query: Record<string, str
   }
   for (const [name, value] of Object.entries(query)) next.set(name, value);
   const search = next.toString();
-  return search ? `${PATHS[view]}?${search}` : PATHS[view];
+  return search ? `${pathOf(view, rest)}?${search}` : pathOf(view, rest);
 }
 
 /** Opens a view, keeping only what every view shares. */
-export function openView(view: Exclude<View, "missing">, query: Record<string, string> = {}): void {
-  const url = new URL(hrefOf(view, query), window.location.origin);
+export function openView(view: View, query: Record<string, string> = {}, rest: readonly string[] = []): void {
+  const url = new URL(hrefOf(view, query, rest), window.location.origin);
   go(url.pathname, url.searchParams, false);
 }
 
@@ -82,9 +90,11 @@ export function useAddress(): Address {
   useEffect(() => {
     const read = (): void => setAddress(readAddress());
     window.addEventListener("popstate", read);
+    window.addEventListener("hashchange", read);
     window.addEventListener(CHANGED, read);
     return () => {
       window.removeEventListener("popstate", read);
+      window.removeEventListener("hashchange", read);
       window.removeEventListener(CHANGED, read);
     };
   }, []);

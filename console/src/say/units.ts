@@ -103,6 +103,11 @@ export function moment(at_ms: number, now_ms: number): string {
   return isToday ? clock(at_ms) : `${dayFormat.format(at_ms)} ${clock(at_ms)}`;
 }
 
+/** 21 Nov */
+export function day(at_ms: number): string {
+  return dayFormat.format(at_ms);
+}
+
 /** 22 Nov 2026, 17:42:10 */
 export function fullMoment(at_ms: number): string {
   return fullFormat.format(at_ms);

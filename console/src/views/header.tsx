@@ -3,15 +3,8 @@ import { useState } from "preact/hooks";
 import { hrefOf, type View } from "../place/address.ts";
 import { useTheme } from "../place/theme.ts";
 import type { Session } from "../wire/shapes.ts";
-import { Icon, type IconName, Wheel } from "../parts/icon.tsx";
-
-const TABS: { view: Exclude<View, "missing">; word: string; icon: IconName; keys: string }[] = [
-  { view: "overview", word: "Overview", icon: "overview", keys: "g o" },
-  { view: "requests", word: "Requests", icon: "requests", keys: "g r" },
-  { view: "traffic", word: "Traffic", icon: "traffic", keys: "g t" },
-  { view: "playground", word: "Playground", icon: "playground", keys: "g p" },
-  { view: "keys", word: "Keys", icon: "keys", keys: "g k" },
-];
+import { Icon, Wheel } from "../parts/icon.tsx";
+import { PAGES } from "../pages.tsx";
 
 const THEME_ICONS = { system: "system", light: "sun", dark: "moon" } as const;
 const THEME_WORDS = { system: "as the system", light: "light", dark: "dark" } as const;
@@ -34,8 +27,8 @@ export function Header({ view, session, onHelp, onSignOut }: HeaderProps) {
         <span>Pilothouse</span>
       </a>
       <nav class="tabs" aria-label="Views">
-        {TABS.map((tab) => (
-          <a key={tab.view} class="tab" href={hrefOf(tab.view)} data-inside aria-current={tab.view === view ? "page" : undefined} title={`${tab.word} (${tab.keys})`}>
+        {PAGES.map((tab) => (
+          <a key={tab.view} class="tab" href={hrefOf(tab.view)} data-inside aria-current={tab.view === view ? "page" : undefined} title={`${tab.word} (g ${tab.key})`}>
             <Icon name={tab.icon} />
             <span>{tab.word}</span>
           </a>

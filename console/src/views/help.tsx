@@ -1,13 +1,10 @@
 // The keys that work, in one dialog.
 import { Dialog } from "../parts/dialog.tsx";
 import { Kbd } from "../parts/small.tsx";
+import { PAGES } from "../pages.tsx";
 
-const KEYS: [string[], string][] = [
-  [["g", "o"], "Overview"],
-  [["g", "r"], "Requests"],
-  [["g", "t"], "Traffic"],
-  [["g", "p"], "Playground"],
-  [["g", "k"], "Keys"],
+const KEYS = (): [string[], string][] => [
+  ...PAGES.map((page): [string[], string] => [["g", page.key], page.word]),
   [["/"], "Filter the requests"],
   [["j"], "Next call (also ↓ in the list)"],
   [["k"], "Previous call (also ↑ in the list)"],
@@ -22,7 +19,7 @@ export function Help({ onClose }: { onClose: () => void }) {
   return (
     <Dialog title="Keyboard" onClose={onClose}>
       <dl class="help">
-        {KEYS.map(([keys, words]) => (
+        {KEYS().map(([keys, words]) => (
           <div key={words}>
             <dt>{keys.map((key) => <Kbd key={key}>{key}</Kbd>)}</dt>
             <dd>{words}</dd>

@@ -6,8 +6,6 @@ import type { Overview } from "../wire/shapes.ts";
 import { Chart, type Line } from "../parts/chart.tsx";
 import { Icon } from "../parts/icon.tsx";
 
-const SWATCHES: Record<string, string> = { "--series-1": "one", "--series-2": "two", "--series-bad": "bad" };
-
 export function LargeChart({ name, lines, say, overview }: { name: string; lines: Line[]; say: (value: number) => string; overview: Overview }) {
   const [index, setIndex] = useState<number | null>(null);
   const panel = useRef<HTMLElement>(null);
@@ -22,7 +20,7 @@ export function LargeChart({ name, lines, say, overview }: { name: string; lines
             const value = index === null ? undefined : line.values[index];
             return (
               <li key={line.label}>
-                <span class={`swatch swatch-${SWATCHES[line.colour] ?? "one"}`} aria-hidden="true" />
+                <span class={`swatch swatch${line.colour}`} aria-hidden="true" />
                 {line.label}
                 {value !== undefined && <b> {value === null ? "–" : say(value)}</b>}
               </li>

@@ -1,22 +1,14 @@
 // The first screen: golden numbers, what serves them, and the newest calls.
-import type { Polled } from "../wire/polling.ts";
 import { usePolled } from "../wire/polling.ts";
-import type { ModelRow, Overview } from "../wire/shapes.ts";
-import type { Tail } from "../wire/tail.ts";
+import type { ModelRow } from "../wire/shapes.ts";
+import type { Place } from "../pages.tsx";
 import { FailureNotice } from "../parts/notice.tsx";
 import { FirstCall } from "./first-call.tsx";
 import { Golden } from "./golden.tsx";
 import { ModelsTable } from "./models-table.tsx";
 import { LatestCalls } from "./latest-calls.tsx";
 
-export interface OverviewProps {
-  overview: Polled<Overview>;
-  window_s: number;
-  tail: Tail;
-  query: URLSearchParams;
-}
-
-export function OverviewView({ overview, window_s, tail, query }: OverviewProps) {
+export function OverviewView({ overview, window_s, tail, query }: Place) {
   const models = usePolled<{ data: ModelRow[] }>(`/api/v1/models?window_s=${window_s}`, window_s <= 900 ? 3000 : 10_000);
   const firstChat = models.data?.data.find((model) => model.kind === "chat")?.model ?? null;
   return (

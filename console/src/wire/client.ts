@@ -57,6 +57,22 @@ export async function failureOf(response: Response): Promise<ApiFailure> {
   return failureFrom(response.status, body, requestId);
 }
 
+let ahead_ms = 0;
+/** A browser's clock this near is taken for right: the header has whole seconds only. */
+const NEAR_ENOUGH_MS = 2500;
+
+function compareClocks(response: Response): void {
+  const theirs = Date.parse(response.headers.get("date") ?? "");
+  if (Number.isNaN(theirs)) return;
+  const found = theirs + 500 - Date.now();
+  ahead_ms = Math.abs(found) < NEAR_ENOUGH_MS ? 0 : found;
+}
+
+/** What time it is for the server, in Unix milliseconds. */
+export function serverNow(): number {
+  return Date.now() + ahead_ms;
+}
+
 export interface Ask {
   method?: "GET" | "POST" | "PATCH" | "DELETE";
   body?: unknown;
@@ -81,6 +97,7 @@ export async function ask<T>(path: string, options: Ask = {}): Promise<T> {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw unreachable();
   }
+  compareClocks(response);
   if (!response.ok) {
     if (response.status === 401 && !options.is401Expected) for (const listener of signedOutListeners) listener();
     throw await failureOf(response);

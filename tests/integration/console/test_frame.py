@@ -35,7 +35,7 @@ CONTRASTS = """() => {
   for (const tone of soft) for (const ink of [tone, "ink", "ink-2"]) need(ink, `${tone}-soft`, 4.5);
   need("ink-3", "accent-soft", 4.5);
   need("on-accent", "accent", 4.5);
-  const marks = ["edge", "series-1", "series-2", "series-bad"];
+  const marks = ["edge", "series-bad", ...[1, 2, 3, 4, 5, 6].map((number) => `series-${number}`)];
   for (const ground of ["paper", "surface", "raised"]) for (const mark of marks) need(mark, ground, 3);
   probe.remove();
   return bad;

@@ -1,0 +1,50 @@
+// The pages of the console: one line each, and everything else (navigation, keys, palette, titles) follows.
+// Refuses to know what a page shows. Invariant: a page's `view` is the first part of its path, and no path that
+// the server keeps for itself (`api`, `v1`, `metrics`, `docs`, `status`, … in api/console.py).
+import type { ComponentType } from "preact";
+import type { IconName } from "./parts/icon.tsx";
+import { later } from "./parts/later.tsx";
+import type { Polled } from "./wire/polling.ts";
+import type { Overview, Session } from "./wire/shapes.ts";
+import type { Tail } from "./wire/tail.ts";
+import { OverviewView } from "./views/overview.tsx";
+
+/** What a page is given. */
+export interface Place {
+  session: Session;
+  /** The address's query; `changeQuery` changes it. */
+  query: URLSearchParams;
+  /** The parts of the path behind the page's own: `/traces/abc` has `["abc"]`. */
+  rest: string[];
+  /** How far back, in seconds. */
+  window_s: number;
+  /** Calls as they get on record. */
+  tail: Tail;
+  overview: Polled<Overview>;
+}
+
+export interface Page {
+  view: string;
+  word: string;
+  icon: IconName;
+  /** The second key behind `g`. */
+  key: string;
+  /** Whether the status strip offers a window of time here. */
+  hasWindow?: boolean;
+  show: ComponentType<Place>;
+}
+
+export const PAGES: Page[] = [
+  { view: "overview", word: "Overview", icon: "overview", key: "o", hasWindow: true, show: OverviewView },
+  { view: "requests", word: "Requests", icon: "requests", key: "r", show: later(() => import("./views/requests.tsx").then((m) => m.Requests)) },
+  { view: "traffic", word: "Traffic", icon: "traffic", key: "t", show: later(() => import("./views/traffic.tsx").then((m) => m.TrafficView)) },
+  { view: "playground", word: "Playground", icon: "playground", key: "p", show: later(() => import("./views/playground.tsx").then((m) => m.Playground)) },
+  { view: "keys", word: "Keys", icon: "keys", key: "k", show: later(() => import("./views/keys.tsx").then((m) => m.Keys)) },
+  // A new page: one line like these. Free keys: c (conversations), e (traces), d (cost), b (objectives),
+  // m (metrics; its path may not be `/metrics`, which is Prometheus': use `measures`), a (alerts).
+];
+
+/** The page of a view, if there is one. */
+export function pageOf(view: string): Page | undefined {
+  return PAGES.find((page) => page.view === view);
+}

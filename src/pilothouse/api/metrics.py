@@ -1,11 +1,15 @@
-"""`/metrics`: what went on record and how the processes are, in Prometheus' text format.
+"""`/metrics`: what went on record and how the processes are, in Prometheus' text format or as OpenMetrics.
+
+Any part of the control process adds families of its own with
+`instruments.further.append(source)`, where `source(now_ms)` returns an iterable of `Family`; it is asked at
+each scrape and must be quick. A family whose name is taken already is left out.
 
 Refuses to know who counts. Invariant: without a key it is answered only where the configuration says so.
 """
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, Protocol
@@ -19,7 +23,15 @@ from pilothouse.api.counters import Counters
 from pilothouse.api.status import StatusReader
 from pilothouse.api.vitals import vitals_families
 from pilothouse.contracts.status import EngineStatus, GatewayStatus, SupervisorStatus
-from pilothouse.telemetry.prometheus import CONTENT_TYPE, Family, Sample, render
+from pilothouse.telemetry.prometheus import (
+    CONTENT_TYPE,
+    OPENMETRICS_TYPE,
+    Family,
+    Sample,
+    render,
+    render_openmetrics,
+    wants_openmetrics,
+)
 
 router = APIRouter()
 
@@ -46,6 +58,10 @@ class Ingest(Protocol):
         """Returns how far it is at `now_ms`."""
 
 
+FamilySource = Callable[[int], Iterable[Family]]
+"""Returns families of its own, given the time in Unix milliseconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Instruments:
     """Where the figures of this page are read."""
@@ -54,6 +70,8 @@ class Instruments:
     status: StatusReader
     counters: Counters
     without_key: Literal["loopback", "always", "never"]
+    further: list[FamilySource] = field(default_factory=list)
+    """More sources of families; any part adds its own while the process is put together."""
 
 
 def instruments_of(request: Request) -> Instruments:
@@ -68,15 +86,26 @@ def show_metrics(request: Request) -> Response:
     """Answers in Prometheus' text format. On loopback no key is needed, unless configured otherwise."""
     instruments = instruments_of(request)
     _require_reader(request, instruments.without_key)
+    families = families_of(instruments, read_clock())
+    if wants_openmetrics(request.headers.get("accept", "")):
+        return Response(render_openmetrics(families), media_type=OPENMETRICS_TYPE)
+    return Response(render(families), media_type=CONTENT_TYPE)
+
+
+def families_of(instruments: Instruments, now_ms: int) -> list[Family]:
+    """Returns every family of the page, each name once."""
     gateways = instruments.status.gateways()
-    families = [
+    named: dict[str, Family] = {}
+    for family in (
         *instruments.counters.families(),
-        *_ingest_families(instruments.ingest.state(read_clock())),
+        *_ingest_families(instruments.ingest.state(now_ms)),
         *_gateway_families(gateways),
         *vitals_families(gateways),
         *_supervisor_families(instruments.status.supervisor()),
-    ]
-    return Response(render(families), media_type=CONTENT_TYPE)
+        *(family for source in instruments.further for family in source(now_ms)),
+    ):
+        named.setdefault(family.name, family)
+    return list(named.values())
 
 
 def _require_reader(request: Request, mode: str) -> None:

@@ -27,7 +27,7 @@ CONTROL_PLANE |= {"monitors", "evaluation", "explanation", "planning", "api", "w
 SERVING_PLANE = {"gateway", "serving", "guardrails", "telemetry", "network", "contracts"}
 
 BORDER_MODULES = {"routes.py", "api.py"}
-"""File names that may import pydantic and FastAPI, besides the package `api`."""
+"""File names that may import pydantic and FastAPI, besides `*_routes.py` and the package `api`."""
 
 FASTAPI_BESIDE_ROUTES = {
     "access/authenticate.py": "what several routes.py depend on, in FastAPI's sense",
@@ -59,7 +59,8 @@ def strays(path: str, tree: ast.Module) -> Iterator[str]:
         library = module.split(".")[0]
         if library in ONLY_IN and not path.startswith(ONLY_IN[library]):
             yield module
-        is_border = path.rsplit("/", 1)[-1] in BORDER_MODULES or path.startswith("api/")
+        name = path.rsplit("/", 1)[-1]
+        is_border = name in BORDER_MODULES or name.endswith("_routes.py") or path.startswith("api/")
         is_border |= library == "fastapi" and path in FASTAPI_BESIDE_ROUTES
         if library in {"pydantic", "fastapi"} and not is_border:
             yield module

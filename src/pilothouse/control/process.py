@@ -21,6 +21,7 @@ from fastapi import FastAPI
 from pilothouse.access.authenticate import is_allowed
 from pilothouse.analytics.routes import Record
 from pilothouse.analytics.routes import router as analytics_router
+from pilothouse.analytics.series_routes import router as series_router
 from pilothouse.api.app import create_app
 from pilothouse.api.backups import router as backups_router
 from pilothouse.api.counters import Counters
@@ -99,7 +100,7 @@ def assembled(
             desk=desk,
             admin_socket=home.admin_socket,
             allowed_hosts=_hosts(settings),
-            readable=(analytics_router,),
+            readable=(analytics_router, series_router),
             routers=(metrics_router, processes_router, traffic_router, backups_router, configuration_router),
         )
         app.state.configuration = foundation.configuration

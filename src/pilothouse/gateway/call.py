@@ -99,7 +99,8 @@ class Call:
     # the answer
     model_answered: str | None = None
     finish_reasons: tuple[str, ...] = ()
-    confidence: tuple[float, float] | None = None
+    confidence: tuple[float, float, float | None] | None = None
+    """Mean and least log-probability, and mean entropy where the likeliest tokens were given."""
     first_token_ms: float | None = None
     last_token_ms: float | None = None
     response_bytes: int = 0

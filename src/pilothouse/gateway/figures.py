@@ -3,6 +3,8 @@
 Refuses to know where they are written. Invariant: what is not known is `None`, never 0.
 """
 
+from math import exp, log
+
 import msgspec
 
 from pilothouse.contracts.snapshot import Price
@@ -10,6 +12,8 @@ from pilothouse.gateway import wire
 from pilothouse.gateway.wire import Raw, Usage
 
 TOKENS_PRICED = 1_000_000
+LEAST_REST = 1e-9
+"""A rest of probability under this is rounding."""
 
 
 class Tokens(msgspec.Struct, frozen=True):
@@ -47,20 +51,49 @@ def cost_usd(tokens: Tokens, price: Price | None) -> float | None:
     return (total + (tokens.output or 0) * price.output_usd) / TOKENS_PRICED
 
 
-def confidence_of(logprobs: list[Raw]) -> tuple[float, float] | None:
-    """Returns mean and minimum log-probability over all tokens of all choices, or `None` without any."""
+def confidence_of(logprobs: list[Raw]) -> tuple[float, float, float | None] | None:
+    """Returns mean and minimum log-probability over all tokens of all choices, or `None` without any.
+
+    The third is the mean entropy of the steps at which the likeliest tokens were given; `None` without them.
+    """
     values: list[float] = []
+    steps: list[float] = []
     for raw in logprobs:
         if wire.is_there(raw):
-            values.extend(_values(raw))
-    return (sum(values) / len(values), min(values)) if values else None
+            _read(raw, values, steps)
+    if not values:
+        return None
+    return sum(values) / len(values), min(values), sum(steps) / len(steps) if steps else None
 
 
-def _values(raw: Raw) -> list[float]:
+def entropy_of(tops: list[float]) -> float:
+    """Returns the entropy, in nats, of a step whose likeliest tokens have these log-probabilities.
+
+    All tokens that were not given count as one, so it is the least that the entropy can be.
+    """
+    rest, total = 1.0, 0.0
+    for top in tops:
+        chance = exp(min(top, 0.0))
+        rest -= chance
+        total -= chance * top
+    return total - rest * log(rest) if rest > LEAST_REST else total
+
+
+def _read(raw: Raw, values: list[float], steps: list[float]) -> None:
+    """Adds each token's log-probability to `values`, and each step's entropy to `steps`."""
     try:
         parsed = wire.decode_logprobs(raw)
     except msgspec.DecodeError:
-        return []
+        return
     if parsed.content is not None:
-        return [token.logprob for token in parsed.content if token.logprob is not None]
-    return [value for value in parsed.token_logprobs or () if value is not None]
+        for token in parsed.content:
+            if token.logprob is not None:
+                values.append(token.logprob)
+            if token.top_logprobs:
+                tops = [top.logprob for top in token.top_logprobs if top.logprob is not None]
+                steps.append(entropy_of(tops))
+        return
+    values.extend([value for value in parsed.token_logprobs or () if value is not None])
+    for each in parsed.top_logprobs or ():
+        if each:
+            steps.append(entropy_of(list(each.values())))

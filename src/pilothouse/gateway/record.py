@@ -99,10 +99,10 @@ def end(
 def _completed(
     call: Call, status: int, outcome: Outcome, error: ApiError | None, message: str | None
 ) -> RequestCompleted:
-    tokens, mean, least = call.tokens, None, None
+    tokens, mean, least, entropy = call.tokens, None, None, None
     cost, source = _cost(call)
     if call.confidence is not None:
-        mean, least = call.confidence
+        mean, least, entropy = call.confidence
     return RequestCompleted(
         call_id=call.call_id,
         request_id=call.request_id,
@@ -151,6 +151,7 @@ def _completed(
         shadow_of=call.shadow_of,
         priority=call.priority,
         saved_usd=call.saved_usd,
+        logprob_entropy=entropy,
     )
 
 

@@ -209,10 +209,17 @@ class UpstreamErrorBody(msgspec.Struct, gc=False):
     detail: Any = None
 
 
-class TokenLogprob(msgspec.Struct, gc=False):
+class TopLogprob(msgspec.Struct, gc=False):
+    """One of the likeliest tokens at a step of a chat answer."""
+
+    logprob: float | None = None
+
+
+class TokenLogprob(msgspec.Struct):
     """One token's log-probability in a chat answer."""
 
     logprob: float | None = None
+    top_logprobs: list[TopLogprob] | None = None
 
 
 class Logprobs(msgspec.Struct):
@@ -220,6 +227,7 @@ class Logprobs(msgspec.Struct):
 
     content: list[TokenLogprob] | None = None
     token_logprobs: list[float | None] | None = None
+    top_logprobs: list[dict[str, float] | None] | None = None
 
 
 decode_chat = msgspec.json.Decoder(ChatRequest).decode

@@ -3,11 +3,11 @@
 Refuses to know who writes. Invariant: every field has a default that is safe on one machine.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
-__all__ = ["IntakeSettings", "JournalSettings", "TelemetrySettings"]
+__all__ = ["ExportSettings", "IntakeSettings", "JournalSettings", "PrometheusSettings", "TelemetrySettings"]
 
 MEBIBYTE = 1024 * 1024
 
@@ -63,8 +63,60 @@ class IntakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Seconds after which a decoder with nothing to do ends."""
 
 
+class ExportSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Calls sent on as OpenTelemetry spans and metrics (OTLP over HTTP, protobuf), made from the journal."""
+
+    endpoint: str | None = None
+    """Where to, such as `http://127.0.0.1:4318`; `/v1/traces` and `/v1/metrics` are put behind it. Left out:
+    nothing is sent."""
+    headers: dict[str, str] = {}
+    """Headers of each request, such as `authorization`; each value is a reference like `${OTLP_TOKEN}`."""
+    traces: bool = True
+    """Whether calls are sent as spans."""
+    metrics: bool = True
+    """Whether histograms and counts are sent."""
+    conventions: Literal["1.41", "latest"] = "1.41"
+    """Whose names are used: those of the GenAI conventions 1.41, or of their repository of their own."""
+    content: bool = False
+    """Whether messages and answers are sent too. They leave this machine unsealed."""
+    allow_private: bool = True
+    """Whether the endpoint may be at an address of this machine or a private network."""
+    gzip: bool = True
+    """Whether bodies are compressed."""
+    batch_spans: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 512
+    """The most calls in one request."""
+    interval_s: Annotated[float, msgspec.Meta(ge=0.1)] = 1.0
+    """Seconds between two looks for calls to be sent."""
+    metrics_interval_s: Annotated[float, msgspec.Meta(ge=1)] = 30.0
+    """Seconds between two sendings of metrics."""
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 8.0
+    """Seconds that one request may take."""
+    retry_most_s: Annotated[float, msgspec.Meta(gt=0)] = 60.0
+    """The longest wait before a request is tried again, in seconds."""
+    resource: dict[str, str] = {}
+    """Further attributes of the resource, such as `deployment.environment.name`."""
+
+    def __post_init__(self) -> None:
+        """Refuses an endpoint that is none."""
+        if self.endpoint is not None and not self.endpoint.startswith(("http://", "https://")):
+            raise ValueError("endpoint must begin with http:// or https://")
+
+
+class PrometheusSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What `/metrics` tells apart."""
+
+    label_keys: bool = False
+    """Whether counts are told apart by API key too (label `key`: its id)."""
+    most_series: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 500
+    """The most label sets of one kind; what comes beyond is counted under `other`."""
+
+
 class TelemetrySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The `telemetry:` section of the configuration file."""
 
     intake: IntakeSettings = IntakeSettings()
     """What applications may send."""
+    export: ExportSettings = ExportSettings()
+    """What is sent on to a collector or another backend."""
+    prometheus: PrometheusSettings = PrometheusSettings()
+    """What `/metrics` tells apart."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pilothouse.analytics.cover import HOUR_MS, MINUTE_MS
 from pilothouse.analytics.measures import Measure, measure_of
 from pilothouse.analytics.scores_asked import score_values
 from pilothouse.analytics.tallies import WHOLE, Asked, quantiles, sums
@@ -19,6 +20,7 @@ __all__ = ["Line", "Series", "SeriesQuestion", "Shown", "number_of", "series", "
 MOST_LINES = 20
 MOST_POINTS = 1000
 SHORTEST_STEP_MS = 1000
+SHORTEST_ROLLED_MS = 15 * MINUTE_MS
 LONGEST_MS = 400 * 86_400_000
 Sums = Mapping[str, float | None]
 
@@ -130,16 +132,16 @@ def value(
 
 
 def _asked(question: SeriesQuestion) -> Asked:
+    """Returns what to ask: from a quarter of an hour on in steps that roll-ups have."""
     _check_time(question.start_ms, question.end_ms)
-    points = max(1, min(question.points, MOST_POINTS))
-    step_ms = max(SHORTEST_STEP_MS, -(-(question.end_ms - question.start_ms) // points))
+    start_ms, span_ms = question.start_ms, question.end_ms - question.start_ms
+    step_ms = max(SHORTEST_STEP_MS, -(-span_ms // max(1, min(question.points, MOST_POINTS))))
+    if span_ms >= SHORTEST_ROLLED_MS:
+        size = HOUR_MS if step_ms >= HOUR_MS else MINUTE_MS
+        step_ms = -(-step_ms // size) * size
+        start_ms -= start_ms % size
     return Asked(
-        question.start_ms,
-        question.end_ms,
-        step_ms,
-        by=question.by,
-        only=question.only,
-        most_labels=MOST_LINES,
+        start_ms, question.end_ms, step_ms, by=question.by, only=question.only, most_labels=MOST_LINES
     )
 
 

@@ -1,34 +1,46 @@
 """Sums and quantiles of calls over any stretch of time, told apart and narrowed by a few dimensions.
 
-Refuses to know what the sums are for. Invariant: a question's answer has at most `MOST_LABELS` labels times
-the steps asked for, whatever is stored.
+They are read from roll-ups where time allows it, and from rows at the edges: so a sum is exact, a quantile
+within 2.5 %, and the cost does not grow with what is stored. Quantiles told apart or narrowed by key or team
+are read from rows, an even sample of them where there are many: histograms do not know who asked.
+
+Refuses to know what the numbers are for. Invariant: an answer has at most `most_labels` labels times the
+steps asked for, whatever is stored.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pilothouse.analytics.cover import MINUTE_MS, Piece, cover
 from pilothouse.analytics.measures import BY
 from pilothouse.contracts.errors import InvalidRequestError
 from pilothouse.store.buckets import bucket_sql, middle_sql
-from pilothouse.store.dialects.reader import Question, Readable
-from pilothouse.store.rollups import COUNTERS, HISTOGRAMS
+from pilothouse.store.dialects.dialect import Dialect
+from pilothouse.store.dialects.reader import Question, Readable, Reader
+from pilothouse.store.rollups import COUNTERS, HISTOGRAMS, READ_MARKS, Marks
 
 __all__ = ["NOBODY", "QUESTIONS", "WHOLE", "Asked", "Quantiles", "quantiles", "sums"]
 
+MARKS = "tallies.marks"
 SUMS = "tallies.sums"
 QUANTILES = "tallies.quantiles"
-QUESTIONS = (SUMS, QUANTILES)
+QUESTIONS = (MARKS, SUMS, QUANTILES)
 MOST_LABELS = 1000
+MOST_SAMPLED = 300_000
+"""Of more calls than this, quantiles by key or team are taken from an even sample of about so many."""
 NOBODY = "none"
 """The label of calls that have no model, deployment, key …"""
 WHOLE = ""
 """The label when nothing is told apart."""
 MS = 1_000_000
+IN_ROWS_ALONE = frozenset(("key", "team"))
+"""What histograms do not know."""
 
 Scope = Literal["served", "upstream"]
 """served: calls that somebody made, shadows apart. upstream: what deployments did, shadows and all."""
 SCOPES: Mapping[Scope, str] = {"served": "shadow_of IS NULL", "upstream": "cache IS NULL"}
+ROLLED_SCOPES: Mapping[Scope, str] = {"served": "NOT is_shadow", "upstream": "NOT is_cached"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +68,14 @@ class Quantiles:
     """As many as were asked for."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a histogram is read from, and the condition that keeps a sample of the rows."""
+
+    pieces: Sequence[Piece]
+    sample: str = ""
+
+
 def sums(
     record: Readable, asked: Asked, counters: Sequence[str]
 ) -> tuple[dict[tuple[str, int], dict[str, float | None]], Question]:
@@ -64,16 +84,8 @@ def sums(
     Steps without a call are left out.
     """
     names = tuple(dict.fromkeys(("calls", *counters)))
-    parts, parameters = _sum_parts(asked, names)
-    total = ", ".join(f"sum({name}) AS {name}" for name in names)
-    sql = (
-        f"WITH parts AS ({parts}), top AS (SELECT label FROM parts GROUP BY label "  # noqa: S608 - our own words
-        f"ORDER BY sum(calls) DESC, label LIMIT {asked.most_labels}) "
-        f"SELECT label, step, {total} FROM parts WHERE label IN (SELECT label FROM top) GROUP BY label, step "
-        "ORDER BY label, step"
-    )
-    question = Question(SUMS, sql, parameters)
     with record.reader() as reader:
+        question = _sums_question(reader.dialect, asked, names, _marks(reader))
         rows = reader.rows(question)
     found = {
         (str(row[0]), int(row[1])): {
@@ -88,34 +100,92 @@ def quantiles(
     record: Readable, asked: Asked, histogram: str, at: Sequence[float]
 ) -> tuple[dict[tuple[str, int], Quantiles], Question]:
     """Returns the quantiles `at` of a histogram, by label and number of step, and how it was asked."""
-    parts, parameters = _histogram_parts(asked, histogram)
-    picks = ", ".join(_picks(quantile) for quantile in at)
+    with record.reader() as reader:
+        marks = _marks(reader)
+        if IN_ROWS_ALONE.isdisjoint((asked.by, *asked.only)):
+            read = _Read(_pieces(asked, marks))
+        else:
+            read = _Read([Piece("rows", asked.start_ms, asked.end_ms)], _sample(reader, asked, marks))
+        question = _quantiles_question(asked, histogram, at, reader.dialect, read)
+        rows = reader.rows(question)
+    return {(str(row[0]), int(row[1])): _quantiles(row, at) for row in rows}, question
+
+
+def _marks(reader: Reader) -> Marks:
+    rows = reader.rows(Question(MARKS, READ_MARKS, {}))
+    return Marks(*map(int, rows[0])) if rows else Marks()
+
+
+def _pieces(asked: Asked, marks: Marks) -> list[Piece]:
+    return cover(asked.start_ms, asked.end_ms, step_ms=asked.step_ms, marks=marks)
+
+
+def _sums_question(dialect: Dialect, asked: Asked, names: Sequence[str], marks: Marks) -> Question:
+    parameters = _parameters(asked)
+    parts = []
+    for number, piece in enumerate(_pieces(asked, marks)):
+        where = _where(asked, piece, number, parameters)
+        if piece.source == "rows":
+            table, columns = "calls", ", ".join(f"sum({COUNTERS[name]}) AS {name}" for name in names)
+        else:
+            table, columns = f"call_{piece.source}", ", ".join(f"sum({name}) AS {name}" for name in names)
+        head = f"SELECT {_label(asked)} AS label, {_step(dialect, asked, piece)} AS step"
+        parts.append(f"{head}, {columns} FROM {table} WHERE {where} GROUP BY 1, 2")
+    total = ", ".join(f"sum({name})" for name in names)
+    only, top = _top(asked, "sum(calls)")
     sql = (
-        f"WITH parts AS ({parts}), top AS (SELECT label FROM parts GROUP BY label "  # noqa: S608 - our own words
-        f"ORDER BY sum(n) DESC, label LIMIT {asked.most_labels}), "
-        "joined AS (SELECT label, step, bucket, sum(n) AS n, sum(total) AS total FROM parts "
-        "WHERE label IN (SELECT label FROM top) GROUP BY label, step, bucket), "
+        f"WITH parts AS ({' UNION ALL '.join(parts)}){top} "  # noqa: S608 - as above
+        f"SELECT label, step, {total} FROM parts{only} GROUP BY label, step ORDER BY label, step"
+    )
+    return Question(SUMS, sql, parameters)
+
+
+def _quantiles_question(
+    asked: Asked, histogram: str, at: Sequence[float], dialect: Dialect, read: _Read
+) -> Question:
+    parameters = _parameters(asked)
+    parts = []
+    for number, piece in enumerate(read.pieces):
+        where = _where(asked, piece, number, parameters)
+        value, condition = HISTOGRAMS[histogram]
+        if piece.source == "rows":
+            columns = f"{bucket_sql(f'({value})')} AS bucket, count(*) AS n, sum({value}) AS total FROM calls"
+            where += f" AND {condition} AND ({value}) IS NOT NULL{read.sample}"
+        else:
+            columns = f"bucket, sum(count) AS n, sum(total) AS total FROM value_{piece.source}"
+            where += f" AND measure = '{histogram}'"
+        head = f"SELECT {_label(asked)} AS label, {_step(dialect, asked, piece)} AS step"
+        parts.append(f"{head}, {columns} WHERE {where} GROUP BY 1, 2, 3")
+    picks = "".join(f", {pick}" for quantile in at for pick in _picks(quantile))
+    only, top = _top(asked, "sum(n)")
+    sql = (
+        f"WITH parts AS ({' UNION ALL '.join(parts)}){top}, "  # noqa: S608 - as above
+        f"joined AS (SELECT label, step, bucket, sum(n) AS n, sum(total) AS total FROM parts{only} "
+        "GROUP BY label, step, bucket), "
         "ranked AS (SELECT label, step, bucket, n, total, "
         "sum(n) OVER (PARTITION BY label, step ORDER BY bucket) AS upto, "
         "sum(n) OVER (PARTITION BY label, step) AS whole FROM joined) "
-        f"SELECT label, step, sum(n), sum(total) / sum(n){', ' * bool(picks)}{picks} FROM ranked "
+        f"SELECT label, step, sum(n), sum(total) / sum(n){picks} FROM ranked "
         "GROUP BY label, step ORDER BY label, step"
     )
-    question = Question(QUANTILES, sql, parameters)
-    with record.reader() as reader:
-        rows = reader.rows(question)
-    found = {(str(row[0]), int(row[1])): _quantiles(row, at) for row in rows}
-    return found, question
+    return Question(QUANTILES, sql, parameters)
 
 
-def _picks(quantile: float) -> str:
-    """Returns the values around a quantile: of the rank below it and of the rank above it."""
-    place = f"({quantile!r} * (whole - 1))"
-    value = middle_sql("bucket")
-    return (
-        f"min(CASE WHEN upto > floor({place}) THEN {value} END), "
-        f"min(CASE WHEN upto > ceil({place}) THEN {value} END)"
+def _top(asked: Asked, weight: str) -> tuple[str, str]:
+    """Returns the condition that keeps the heaviest labels, and what it stands on."""
+    if asked.by is None:
+        return "", ""
+    return " WHERE label IN (SELECT label FROM top)", (
+        f", top AS (SELECT label FROM parts GROUP BY label ORDER BY {weight} DESC, label "  # noqa: S608 - our own words
+        f"LIMIT {asked.most_labels:d})"
     )
+
+
+def _picks(quantile: float) -> Iterator[str]:
+    """Yields the values around a quantile: of the rank below it and of the rank above it."""
+    place = f"({quantile!r} * (whole - 1))"
+    for rank in ("floor", "ceil"):
+        yield f"min(CASE WHEN upto > {rank}({place}) THEN {middle_sql('bucket')} END)"
 
 
 def _quantiles(row: tuple[Any, ...], at: Sequence[float]) -> Quantiles:
@@ -129,45 +199,41 @@ def _quantiles(row: tuple[Any, ...], at: Sequence[float]) -> Quantiles:
     return Quantiles(count, float(row[3]), tuple(values))
 
 
-def _sum_parts(asked: Asked, names: Sequence[str]) -> tuple[str, dict[str, Any]]:
-    where, parameters = _calls_where(asked)
-    columns = ", ".join(f"sum({COUNTERS[name]}) AS {name}" for name in names)
-    sql = f"SELECT {_label(asked)} AS label, {_step()} AS step, {columns} FROM calls {where} GROUP BY 1, 2"  # noqa: S608 - our own words
-    return sql, parameters
+def _sample(reader: Reader, asked: Asked, marks: Marks) -> str:
+    """Returns the condition that keeps an even sample, where there are many calls."""
+    whole = Asked(asked.start_ms, asked.end_ms, asked.end_ms - asked.start_ms, only=asked.only)
+    rows = reader.rows(_sums_question(reader.dialect, whole, ("calls",), marks))
+    every = 1 + (int(rows[0][2]) - 1) // MOST_SAMPLED if rows else 1
+    return f" AND {reader.dialect.sample('at_ns', every)}" if every > 1 else ""
 
 
-def _histogram_parts(asked: Asked, histogram: str) -> tuple[str, dict[str, Any]]:
-    where, parameters = _calls_where(asked)
-    value, condition = HISTOGRAMS[histogram]
-    sql = (
-        f"SELECT {_label(asked)} AS label, {_step()} AS step, {bucket_sql(f'({value})')} AS bucket, "  # noqa: S608 - our own words
-        f"count(*) AS n, sum({value}) AS total FROM calls {where} AND {condition} "
-        f"AND ({value}) IS NOT NULL GROUP BY 1, 2, 3"
-    )
-    return sql, parameters
+def _parameters(asked: Asked) -> dict[str, Any]:
+    return {f"only_{name}": wanted for name, wanted in asked.only.items()}
 
 
-def _calls_where(asked: Asked) -> tuple[str, dict[str, Any]]:
-    clauses = ["at_ns >= $start_ns", "at_ns < $end_ns", SCOPES[asked.scope]]
-    parameters: dict[str, Any] = {
-        "start_ns": asked.start_ms * MS,
-        "end_ns": asked.end_ms * MS,
-        "step_ns": asked.step_ms * MS,
-    }
-    for name, wanted in asked.only.items():
-        clauses.append(f"{_column(name)} = $only_{name}")
-        parameters[f"only_{name}"] = wanted
-    if asked.by is not None:
-        _column(asked.by)
-    return f"WHERE {' AND '.join(clauses)}", parameters
+def _where(asked: Asked, piece: Piece, number: int, parameters: dict[str, Any]) -> str:
+    """Returns the conditions of one piece, and puts its bounds among the parameters."""
+    first, last = f"start_{number}", f"end_{number}"
+    if piece.source == "rows":
+        parameters[first], parameters[last] = piece.start_ms * MS, piece.end_ms * MS
+        clauses = [f"at_ns >= ${first}", f"at_ns < ${last}", SCOPES[asked.scope]]
+    else:
+        parameters[first], parameters[last] = piece.start_ms // MINUTE_MS, piece.end_ms // MINUTE_MS
+        clauses = [f"minute >= ${first}", f"minute < ${last}", ROLLED_SCOPES[asked.scope]]
+    clauses += [f"{_column(name)} = $only_{name}" for name in asked.only]
+    return " AND ".join(clauses)
 
 
 def _label(asked: Asked) -> str:
     return f"'{WHOLE}'" if asked.by is None else f"coalesce({_column(asked.by)}, '{NOBODY}')"
 
 
-def _step() -> str:
-    return "CAST(floor((at_ns - $start_ns) / $step_ns) AS INTEGER)"
+def _step(dialect: Dialect, asked: Asked, piece: Piece) -> str:
+    if asked.start_ms + asked.step_ms >= asked.end_ms:
+        return "0"
+    if piece.source == "rows":
+        return dialect.bucket("at_ns", str(asked.start_ms * MS), str(asked.step_ms * MS))
+    return dialect.bucket(f"CAST(minute AS BIGINT) * {MINUTE_MS}", str(asked.start_ms), str(asked.step_ms))
 
 
 def _column(name: str) -> str:

@@ -19,6 +19,8 @@ EXACT = {
     "BIGINT": np.int64,
     "INTEGER": np.int64,
     "UTINYINT": np.uint8,
+    "UINTEGER": np.uint32,
+    "UBIGINT": np.uint64,
     "BOOLEAN": np.bool_,
 }
 NULLABLE_NUMBERS = {"BIGINT", "INTEGER", "DOUBLE"}

@@ -23,7 +23,9 @@ from pilothouse.contracts.events import RequestCompleted, RequestStarted
 from pilothouse.store.analytics import Analytics, day_of
 from pilothouse.store.batch import Batch, ContentRow, OpenCall, Progress
 from pilothouse.store.bulk import bulk_insert
+from pilothouse.store.rollups import RollUps
 from pilothouse.store.rows import insert_calls
+from pilothouse.store.trace_hints import insert_hints
 from pilothouse.telemetry.frames import run_of
 from pilothouse.telemetry.segments import (
     Chunk,
@@ -143,6 +145,7 @@ class Projector:
             ).fetchall()
         }
         self._content_positions = {}
+        self._rollups = RollUps(self._connection)
 
     def _tick(self, now_ms: int) -> Tick:
         calls: list[RequestCompleted] = []
@@ -164,7 +167,16 @@ class Projector:
                 break
         if not has_more:
             calls += self._finish(ended, now_ms)
+            self._roll_up(now_ms)
         return Tick(calls, events, (now_ms * 1_000_000 - oldest_ns) / 1e6, has_more)
+
+    def _roll_up(self, now_ms: int) -> None:
+        """Rolls up; what goes wrong keeps nobody from the calls of this tick, and is tried again."""
+        try:
+            self._rollups.advance(now_ms)
+        except duckdb.Error as error:
+            self._is_broken |= isinstance(error, duckdb.FatalException)
+            log.warning("calls could not be rolled up; tried again", extra={"reason": str(error)})
 
     def close(self) -> None:
         """Lets the connection go."""
@@ -274,6 +286,10 @@ class Projector:
     def _write(self, batch: Batch) -> None:
         connection = self._connection
         insert_calls(connection, batch.calls, batch.has_content)
+        insert_hints(
+            connection, [(call.trace_id, call.at_ns // 10**9) for call in batch.calls if call.trace_id]
+        )
+        self._rollups.add_late(batch.calls)
         if batch.closed:
             connection.execute(
                 "DELETE FROM open_calls WHERE call_id IN (SELECT unnest(?::VARCHAR[]))", [batch.closed]

@@ -112,20 +112,30 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             key_id VARCHAR, team VARCHAR, subject VARCHAR, has_content BOOLEAN NOT NULL)""",
         # When a trace was: a look-up reads these narrow rows, then a slice of the wide ones.
         "CREATE TABLE trace_hints (trace_key UBIGINT NOT NULL, at_s UINTEGER NOT NULL)",
-        # Roll-ups: rows of one minute are added up by the question; a job joins those of minutes gone by.
-        """CREATE TABLE call_minutes (
-            minute INTEGER NOT NULL, operation VARCHAR, model VARCHAR, provider VARCHAR, deployment VARCHAR,
-            key_id VARCHAR, team VARCHAR, calls BIGINT NOT NULL, server_errors BIGINT NOT NULL,
-            provider_errors BIGINT NOT NULL, client_errors BIGINT NOT NULL, guardrail_blocks BIGINT NOT NULL,
-            cut BIGINT NOT NULL, streams BIGINT NOT NULL, upstream BIGINT NOT NULL, cached BIGINT NOT NULL,
-            shadows BIGINT NOT NULL, input_tokens BIGINT NOT NULL, output_tokens BIGINT NOT NULL,
-            cached_tokens BIGINT NOT NULL, cost_usd DOUBLE NOT NULL, unpriced BIGINT NOT NULL,
-            saved_usd DOUBLE NOT NULL, shadow_cost_usd DOUBLE NOT NULL, shadow_unpriced BIGINT NOT NULL)""",
+        # Roll-ups, of whole minutes and of whole hours (which begin at `minute`, counted from 1970): all
+        # rows of `calls` before `rollups`' marks are in them; several rows of one minute are added up.
+        *(
+            f"""CREATE TABLE {table} (
+                minute INTEGER NOT NULL, operation VARCHAR, model VARCHAR, provider VARCHAR,
+                deployment VARCHAR, key_id VARCHAR, team VARCHAR, is_shadow BOOLEAN NOT NULL,
+                is_cached BOOLEAN NOT NULL, calls BIGINT NOT NULL, server_errors BIGINT NOT NULL,
+                provider_errors BIGINT NOT NULL, client_errors BIGINT NOT NULL,
+                guardrail_blocks BIGINT NOT NULL, cut BIGINT NOT NULL, streams BIGINT NOT NULL,
+                cached BIGINT NOT NULL, input_tokens BIGINT NOT NULL, output_tokens BIGINT NOT NULL,
+                cached_tokens BIGINT NOT NULL, cost_usd DOUBLE, unpriced BIGINT NOT NULL, saved_usd DOUBLE)"""
+            for table in ("call_minutes", "call_hours")
+        ),
         # Histograms of milliseconds (and of log-probabilities): `bucket` as `store/buckets.py` has it.
-        """CREATE TABLE value_minutes (
-            minute INTEGER NOT NULL, measure VARCHAR NOT NULL, operation VARCHAR, model VARCHAR,
-            provider VARCHAR, deployment VARCHAR, key_id VARCHAR, team VARCHAR, bucket SMALLINT NOT NULL,
-            count BIGINT NOT NULL, total DOUBLE NOT NULL)""",
+        *(
+            f"""CREATE TABLE {table} (
+                minute INTEGER NOT NULL, measure VARCHAR NOT NULL, operation VARCHAR, model VARCHAR,
+                provider VARCHAR, deployment VARCHAR, is_shadow BOOLEAN NOT NULL, is_cached BOOLEAN NOT NULL,
+                bucket SMALLINT NOT NULL, count BIGINT NOT NULL, total DOUBLE NOT NULL)"""
+            for table in ("value_minutes", "value_hours")
+        ),
+        # From which minute on minutes are kept; up to where minutes and hours are made. One row.
+        """CREATE TABLE rollups (
+            minutes_from INTEGER NOT NULL, minutes_until INTEGER NOT NULL, hours_until INTEGER NOT NULL)""",
         """CREATE TABLE metric_points (
             at_ns BIGINT NOT NULL, name VARCHAR NOT NULL, kind VARCHAR NOT NULL, unit VARCHAR,
             service VARCHAR, key_id VARCHAR, labels VARCHAR NOT NULL, value DOUBLE, count BIGINT,

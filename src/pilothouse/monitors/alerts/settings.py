@@ -83,7 +83,7 @@ class AlertSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Whether the default rules are judged too."""
     receivers: list[Name] = []
     """Who is told, where a rule does not say; see `receivers:`."""
-    group_by: list[str] = ["rule"]
+    group_by: tuple[str, ...] = ("rule",)
     """Labels whose alerts are told together, where a rule does not say."""
     group_wait_s: PauseS = 10.0
     """A group's first notice waits so long for more alerts of the group, in seconds."""

@@ -12,6 +12,9 @@ CONSOLE_SOURCES := $(shell find console -name node_modules -prune -o -name dist 
 # What compiling the request path needs besides a compiler: the headers of the Python that .venv is made of.
 HEADERS = python3-dev=$$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('include'))")/Python.h
 
+# Debian's package, unless some version of the server is there.
+POSTGRES = postgresql=$$(ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null | head -n 1 | grep . || echo postgres)
+
 # Start-up is quick only when Python may keep what it has compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -25,7 +28,7 @@ serve: $(STAMPS)/base
 ##   test     set up what is missing, system packages included, then run all tests (pytest flags in ARGS)
 .PHONY: test
 test: $(STAMPS)/dev console
-	@sh scripts/system_packages.sh "the tests" libgomp1=libgomp.so.1 chromium wrk redis-server gcc $(HEADERS)
+	@sh scripts/system_packages.sh "the tests" libgomp1=libgomp.so.1 chromium wrk redis-server gcc $(HEADERS) $(POSTGRES)
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 ##   check    lint, types, imports, dependencies, the page's types: under a minute

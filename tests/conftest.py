@@ -22,6 +22,10 @@ PARTS = {
     "nginx": ("nginx", "/usr/sbin/nginx"),
     "redis-server": ("redis-server", "valkey-server"),
     "apt-get": ("apt-get",),
+    "postgres": (
+        "postgres",
+        *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/postgres")), reverse=True),
+    ),
 }
 """System commands a test may ask for, each with the names it goes by."""
 

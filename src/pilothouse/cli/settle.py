@@ -14,7 +14,7 @@ import msgspec
 from pilothouse import __version__
 from pilothouse.cli import models
 from pilothouse.config.load import Loaded, load, raise_for
-from pilothouse.config.plan import check_plan, secrets_of
+from pilothouse.config.plan import check_plan, control_secrets_of, secrets_of
 from pilothouse.config.references import Problems
 from pilothouse.contracts.errors import ConfigurationError, PilothouseError
 from pilothouse.contracts.home import Home
@@ -51,6 +51,7 @@ def settle(origin: Origin, home: Home) -> Settled:
         version=__version__,
         configuration=loaded.configuration,
         secrets=secrets_of(loaded, origin.environment),
+        control_secrets=control_secrets_of(loaded, origin.environment),
     )
 
 

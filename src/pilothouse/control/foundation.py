@@ -9,6 +9,7 @@ import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
@@ -20,6 +21,9 @@ from pilothouse.control.configuration import LiveConfiguration, settle
 from pilothouse.control.settings import ControlSettings
 from pilothouse.rollout.publish import Publisher
 from pilothouse.store.state import open_state
+
+if TYPE_CHECKING:
+    from pilothouse.store.state_postgres import StateLease
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +40,8 @@ class Foundation:
     desk: Desk
     publisher: Publisher
     configuration: LiveConfiguration
+    lease: "StateLease | None" = None
+    """Of the state, when it is in PostgreSQL."""
 
 
 class _Announcement:
@@ -71,7 +77,14 @@ def lay(settings: ControlSettings, *, now_ms: int) -> Foundation:
         ConfigurationError: The configuration cannot be served, or the home is not prepared.
     """
     home = Home(settings.home)
-    engine = open_state(home.state, backups=home.backups, now_ms=now_ms)
+    lease = _state_lease(settings)
+    engine = open_state(
+        home.state,
+        backups=home.backups,
+        now_ms=now_ms,
+        settings=settings.state,
+        password=secret_value(settings, settings.state.password),
+    )
     announce = _Announcement(StatusReader(home))
     desk = Desk(
         engine,
@@ -97,7 +110,23 @@ def lay(settings: ControlSettings, *, now_ms: int) -> Foundation:
     configuration = LiveConfiguration(
         settings, settled, engine=engine, publisher=publisher, obeyed=announce.wait
     )
-    return Foundation(home, engine, desk, publisher, configuration)
+    return Foundation(home, engine, desk, publisher, configuration, lease)
+
+
+def secret_value(settings: ControlSettings, reference: str | None) -> str | None:
+    """Returns what a reference like `${NAME}` in a section of ours stands for."""
+    return None if reference is None else settings.own_secrets.get(reference.strip("${}"))
+
+
+def _state_lease(settings: ControlSettings) -> "StateLease | None":
+    """Takes the lease of a state that other machines reach too; a home's own file needs none."""
+    if settings.state.url is None:
+        return None
+    from pilothouse.store.state_postgres import StateLease
+
+    lease = StateLease(settings.state, secret_value(settings, settings.state.password))
+    lease.take()
+    return lease
 
 
 def _secret(path: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The `analytics:` section of the configuration file: how the embedded databases may use the machine.
+"""The `analytics:` and `state:` sections of the configuration file: which databases, and what they may use.
 
 Refuses to know what is kept. Invariant: every field has a default that is safe on a small machine.
 """
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-__all__ = ["StoreSettings"]
+__all__ = ["StateSettings", "StoreSettings"]
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -15,8 +15,14 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How the embedded databases may use the machine."""
 
+    url: str | None = None
+    """A ClickHouse database, as `clickhouse://user@host:8123/name` (`clickhouses://` for TLS), without the
+    password. Left out: DuckDB in the home folder. Needs the extra `pilothouse[clickhouse]`."""
+    password: str | None = None
+    """The ClickHouse user's password, as a reference like `${PILOTHOUSE_ANALYTICS_PASSWORD}`."""
     memory_mb: Annotated[int, msgspec.Meta(ge=64)] = 256
-    """The most memory DuckDB may take for queries and its cache, in MiB; beyond it, it works from disk."""
+    """The most memory DuckDB may take for queries and its cache, in MiB; beyond it, it works from disk. In
+    ClickHouse, the most that one question may take."""
     threads: Positive = 2
     """Threads that DuckDB may use."""
     checkpoint_mb: Positive = 128
@@ -26,3 +32,28 @@ class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Seconds after which a question to the record is given up."""
     batch_events: Positive = 4096
     """The most events the projector commits at once."""
+
+
+class StateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where keys, sessions, configuration revisions and alerts are kept."""
+
+    url: str | None = None
+    """A PostgreSQL database, as `postgresql+psycopg://user@host:5432/name?sslmode=verify-full`, without the
+    password. Left out: SQLite in the home folder. Needs the extra `pilothouse[postgres]`."""
+    password: str | None = None
+    """The database user's password, as a reference like `${PILOTHOUSE_STATE_PASSWORD}`."""
+    connections: Positive = 4
+    """The most connections kept open to PostgreSQL."""
+    connect_timeout_s: Annotated[int, msgspec.Meta(ge=1, le=60)] = 5
+    """Seconds to wait for PostgreSQL to take a connection."""
+    statement_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    """Seconds after which PostgreSQL gives up a statement."""
+
+    def __post_init__(self) -> None:
+        """Refuses another database, and a password in clear."""
+        if self.url is None:
+            return
+        if not self.url.startswith("postgresql+psycopg://"):
+            raise ValueError("url must begin with postgresql+psycopg://")
+        if ":" in self.url.removeprefix("postgresql+psycopg://").split("@")[0] and "@" in self.url:
+            raise ValueError("url must not hold the password: give it as `password`, a reference")

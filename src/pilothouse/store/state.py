@@ -1,4 +1,7 @@
-"""Opens the database of state: SQLite with a write-ahead log, migrated forward on start, a backup first.
+"""Opens the database of state: SQLite in the home, or PostgreSQL; migrated forward on start.
+
+SQLite has a write-ahead log, and is copied before a migration. PostgreSQL is not: its migrations are one
+transaction, and its backups are its own.
 
 Refuses to know the tables' meaning. Invariant: an engine that `open_state` returns has the schema of
 `tables.HEAD`; a newer one is refused, never touched.
@@ -12,6 +15,8 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.pool import QueuePool
 
 from pilothouse.contracts.errors import ConfigurationError
+from pilothouse.store.migrate import migrate
+from pilothouse.store.settings import StateSettings
 from pilothouse.store.tables import HEAD
 
 __all__ = ["copy_sqlite", "open_state", "state_revision"]
@@ -19,17 +24,31 @@ __all__ = ["copy_sqlite", "open_state", "state_revision"]
 BUSY_TIMEOUT_MS = 5000
 
 
-def open_state(path: str, *, backups: str, now_ms: int) -> Engine:
-    """Opens the database at `path`, making or migrating it as needed.
+def open_state(
+    path: str,
+    *,
+    backups: str,
+    now_ms: int,
+    settings: StateSettings | None = None,
+    password: str | None = None,
+) -> Engine:
+    """Opens the database, making or migrating it as needed.
 
     Args:
-        path: The SQLite file.
+        path: The SQLite file, for a state without a `url`.
         backups: The folder where a copy goes before a migration.
         now_ms: Names the copy.
+        settings: The `state:` section.
+        password: Of PostgreSQL's user, in clear.
 
     Raises:
-        ConfigurationError: the file was written by a newer Pilothouse.
+        ConfigurationError: a newer Pilothouse wrote it, or PostgreSQL cannot be reached.
     """
+    if settings is not None and settings.url is not None:
+        # Imported here: who keeps state in SQLite needs no PostgreSQL.
+        from pilothouse.store.state_postgres import open_postgres
+
+        return open_postgres(settings, password)
     Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     revision = state_revision(path)
     if revision is not None and revision > HEAD:
@@ -42,7 +61,8 @@ def open_state(path: str, *, backups: str, now_ms: int) -> Engine:
         if revision is not None:
             Path(backups).mkdir(mode=0o700, parents=True, exist_ok=True)
             copy_sqlite(path, f"{backups}/state-{revision}-{now_ms}.sqlite")
-        _migrate(engine)
+        with engine.begin() as connection:
+            migrate(connection)
         Path(path).chmod(0o600)
     return engine
 
@@ -92,15 +112,3 @@ def _on_connect(connection: Any, _record: object) -> None:
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-
-
-def _migrate(engine: Engine) -> None:
-    # Imported here: Alembic costs 10 MB and a quarter of a second, and is needed once a version.
-    from alembic import command
-    from alembic.config import Config
-
-    configuration = Config()
-    configuration.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with engine.begin() as connection:
-        configuration.attributes["connection"] = connection
-        command.upgrade(configuration, HEAD)

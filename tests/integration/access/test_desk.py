@@ -1,6 +1,5 @@
-"""Keys, sessions and links on a real SQLite file."""
+"""Keys, sessions and links on a real SQLite file, and on a real PostgreSQL."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from pilothouse.contracts.errors import (
 )
 from pilothouse.contracts.snapshot import KeyRecord, RecordPolicy, Role
 from pilothouse.contracts.traffic import Limits
-from pilothouse.store.state import open_state
+from pilothouse.store.tables import METADATA
 
 PEPPER = b"p" * 32
 ROOT = "root-key-of-the-operator"
@@ -29,10 +28,8 @@ HOUR = 3_600_000
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    opened = open_state(f"{tmp_path}/state.sqlite", backups=f"{tmp_path}/backups", now_ms=NOW)
-    yield opened
-    opened.dispose()
+def engine(state_engine: Engine) -> Engine:
+    return state_engine
 
 
 class Changes:
@@ -76,8 +73,11 @@ def test_no_text_of_a_key_is_in_the_database(desk: Desk, engine: Engine, tmp_pat
     _, key = desk.create_key(LOCAL_CALLER, name="bot", now_ms=NOW)
     _, session = desk.open_session(LOCAL_CALLER, now_ms=NOW)
     _, link = desk.create_link(LOCAL_CALLER, now_ms=NOW)
+    with engine.connect() as connection:
+        rows = [connection.execute(table.select()).all() for table in METADATA.sorted_tables]
     engine.dispose()
-    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    files = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    kept = files + repr(rows).encode()
     assert key.id.encode() in kept
     for token in (key, session, link):
         assert token.text.rsplit("_", 1)[1].encode() not in kept

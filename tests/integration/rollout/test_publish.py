@@ -1,7 +1,6 @@
-"""Publications on a real file and a real SQLite database."""
+"""Publications on a real file and a real database of either kind."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -19,7 +18,6 @@ from pilothouse.contracts.snapshot import (
 from pilothouse.rollout import repository
 from pilothouse.rollout.build import Catalogue
 from pilothouse.rollout.publish import Publisher
-from pilothouse.store.state import open_state
 
 KEY = b"k" * 32
 CATALOGUE = Catalogue(
@@ -33,12 +31,10 @@ CATALOGUE = Catalogue(
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    opened = open_state(f"{tmp_path}/state.sqlite", backups=f"{tmp_path}/backups", now_ms=1)
-    with opened.begin() as connection:
+def engine(state_engine: Engine) -> Engine:
+    with state_engine.begin() as connection:
         repository.record_configuration(connection, b"{}", origin="default", now_ms=1)
-    yield opened
-    opened.dispose()
+    return state_engine
 
 
 def make(engine: Engine, path: Path, keys: tuple[KeyRecord, ...] = ()) -> Publisher:

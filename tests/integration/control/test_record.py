@@ -1,6 +1,7 @@
 """What a gateway wrote to the journal is shown: in lists, in detail, as numbers, and live."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -99,7 +100,8 @@ def test_the_numbers_count_what_was_recorded(control: "Control") -> None:
     assert assistant["price"]["source"].startswith("genai-prices")
     assert (assistant["upstream_model"], assistant["weight"]) == ("gpt-4o-mini", 3)
     page = control.root("GET", "/metrics").body.decode()
-    assert 'pilothouse_requests_total{model="own",provider="mine",status="500",outcome="failed"} 1\n' in page
+    labels = 'model="own",provider="mine",deployment="[^"]*",team="[^"]*",status="500",outcome="failed"'
+    assert re.search(rf"pilothouse_requests_total\{{{labels}\}} 1\n", page)
 
 
 def test_a_model_called_by_its_provider_is_listed_after_the_configured_ones(control: "Control") -> None:

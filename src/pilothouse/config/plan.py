@@ -5,8 +5,9 @@ Refuses to know how anything is served. Invariant: what passes can be built into
 
 from collections.abc import Mapping
 
+from pilothouse.config.alerting import alerting_problems, receiver_secrets
 from pilothouse.config.load import Loaded, raise_for
-from pilothouse.config.references import Problems
+from pilothouse.config.references import Problems, secret_name
 from pilothouse.registry.catalogue import BUNDLE
 from pilothouse.rollout.check import problems
 from pilothouse.rollout.providers import CATALOGUE
@@ -32,6 +33,11 @@ def check_plan(loaded: Loaded, environment: Mapping[str, str]) -> None:
     if address is not None and address not in environment:
         message = f"the environment variable {address} is not set."
         found.add(("limits", "redis_url"), message, f"Set {address}, or count on this host: `store: host`.")
+    for place, variable in _own_references(loaded).items():
+        if variable not in environment:
+            found.add(place, f"the environment variable {variable} is not set.", f"Set {variable}.")
+    for where, message, hint in alerting_problems(loaded.configuration):
+        found.add(where, message, hint)
     raise_for(found)
 
 
@@ -49,3 +55,23 @@ def secrets_of(loaded: Loaded, environment: Mapping[str, str]) -> dict[str, str]
     if variable is not None and variable in environment:
         secrets[COUNTERS_SECRET] = environment[variable]
     return secrets
+
+
+def control_secrets_of(loaded: Loaded, environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns the secrets that the control process itself needs, by the name of their variable."""
+    names = _own_references(loaded).values()
+    return {name: environment[name] for name in names if name in environment}
+
+
+def _own_references(loaded: Loaded) -> dict[tuple[str, ...], str]:
+    """Returns the variable that each secret of the control process refers to, by its place in the file."""
+    configuration = loaded.configuration
+    given: dict[tuple[str, ...], str | None] = {
+        ("state", "password"): configuration.state.password,
+        ("analytics", "password"): configuration.analytics.password,
+    }
+    for header, reference in configuration.telemetry.export.headers.items():
+        given["telemetry", "export", "headers", header] = reference
+    named = {place: secret_name(reference) for place, reference in given.items() if reference is not None}
+    own = {place: name for place, name in named.items() if name is not None}
+    return own | receiver_secrets(configuration)

@@ -11,8 +11,11 @@ from pilothouse.config.document import Document, Path, Value
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _SECRET = re.compile(r"\A\$\{([A-Za-z_][A-Za-z0-9_]*)\}\Z")
-SECRET_KEYS = frozenset({"api_key", "redis_url"})
+SECRET_KEYS = frozenset({"api_key", "password", "redis_url", "routing_key", "signing_secret", "webhook_url"})
 """Keys whose value must be one whole reference, and is kept as such."""
+SECRET_MAPS: frozenset[Path] = frozenset({("telemetry", "export", "headers")})
+"""Blocks of which every value must be such a reference."""
+_EXAMPLES = {"redis_url": "REDIS_URL", "password": "MY_PASSWORD"}
 
 
 class Problems:
@@ -50,7 +53,7 @@ def _resolve(value: Value, path: Path, environment: Mapping[str, str], problems:
         return [_resolve(item, (*path, index), environment, problems) for index, item in enumerate(value)]
     if not isinstance(value, str):
         return value
-    if path and path[-1] in SECRET_KEYS:
+    if path and (path[-1] in SECRET_KEYS or path[:-1] in SECRET_MAPS):
         _check_secret(value, path, problems)
         return value
     return _REFERENCE.sub(lambda match: _substitute(match, path, environment, problems), value)
@@ -58,7 +61,7 @@ def _resolve(value: Value, path: Path, environment: Mapping[str, str], problems:
 
 def _check_secret(value: str, path: Path, problems: Problems) -> None:
     if secret_name(value) is None:
-        variable = "REDIS_URL" if path[-1] == "redis_url" else "MY_PROVIDER_KEY"
+        variable = _EXAMPLES.get(str(path[-1]), "MY_PROVIDER_KEY")
         problems.add(
             path,
             f"`{path[-1]}` must be a reference to an environment variable, never the secret itself.",

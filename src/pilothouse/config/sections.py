@@ -7,6 +7,8 @@ import msgspec
 
 from pilothouse.access.settings import AccessSettings
 from pilothouse.gateway.settings import GatewaySettings
+from pilothouse.monitors.alerts.settings import AlertSettings
+from pilothouse.monitors.delivery.settings import ReceiverSettings
 from pilothouse.rollout.settings import (
     ModelSettings,
     PriceSettings,
@@ -16,7 +18,7 @@ from pilothouse.rollout.settings import (
 )
 from pilothouse.rollout.traffic_settings import AdmissionSettings, CounterSettings, TeamSettings
 from pilothouse.serving.settings import EngineSettings
-from pilothouse.store.settings import StoreSettings
+from pilothouse.store.settings import StateSettings, StoreSettings
 from pilothouse.telemetry.settings import JournalSettings, TelemetrySettings
 
 
@@ -46,7 +48,13 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     telemetry: TelemetrySettings = TelemetrySettings()
     """What is taken in from applications' own instrumentation, and sent on to others."""
     analytics: StoreSettings = StoreSettings()
-    """The embedded databases."""
+    """Where the record of calls and traces is kept for questions, and what it may use."""
+    state: StateSettings = StateSettings()
+    """Where keys, sessions, configuration revisions and alerts are kept."""
+    alerts: AlertSettings = AlertSettings()
+    """What is watched, and when somebody is told."""
+    receivers: dict[str, ReceiverSettings] = {}
+    """Who is told of alerts, by name."""
     access: AccessSettings = AccessSettings()
     """How people and programs prove who they are."""
 

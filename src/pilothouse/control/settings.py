@@ -6,8 +6,10 @@ Refuses to know how it is read. Invariant: no provider's secret is in it, only t
 import msgspec
 
 from pilothouse.access.settings import AccessSettings
+from pilothouse.monitors.alerts.settings import AlertSettings
+from pilothouse.monitors.delivery.settings import ReceiverSettings
 from pilothouse.rollout.settings import RolloutSettings
-from pilothouse.store.settings import StoreSettings
+from pilothouse.store.settings import StateSettings, StoreSettings
 from pilothouse.telemetry.settings import JournalSettings, TelemetrySettings
 
 
@@ -28,8 +30,17 @@ class ControlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """The `telemetry:` section."""
     store: StoreSettings = StoreSettings()
     """The `analytics:` section."""
+    state: StateSettings = StateSettings()
+    """The `state:` section."""
+    alerts: AlertSettings = AlertSettings()
+    """The `alerts:` section."""
+    receivers: dict[str, ReceiverSettings] = {}
+    """The `receivers:` section."""
     secrets: tuple[str, ...] = ()
     """Names of the environment variables that are set and hold a provider's key (never their values)."""
+    own_secrets: dict[str, str] = {}
+    """Values of the environment variables that this process itself needs: databases' passwords,
+    receivers' addresses."""
     engine_numbers: dict[str, int] = {}
     """The numbers of the sockets of engines that run already, by deployment: they are kept."""
     root_key: str | None = None

@@ -1,7 +1,7 @@
 """What each child process of `up` is: its command, its settings, how one knows that it is ready.
 
 Refuses to know what the children do with their settings. Invariant: a child gets the sections it reads and
-no more; secrets go to the gateway alone, over a pipe.
+no more; secrets go over a pipe: providers' to the gateway alone, databases' to control alone.
 """
 
 import asyncio
@@ -48,6 +48,8 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     configuration: Configuration
     secrets: dict[str, str]
     """Providers' API keys by the name of their environment variable."""
+    control_secrets: dict[str, str] = {}
+    """What the control process itself needs, by the name of its environment variable."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +97,11 @@ def control_child(plan: Plan, engine_numbers: Mapping[str, int] | None = None) -
         journal=plan.configuration.journal,
         telemetry=plan.configuration.telemetry,
         store=plan.configuration.analytics,
+        state=plan.configuration.state,
+        alerts=plan.configuration.alerts,
+        receivers=plan.configuration.receivers,
         secrets=tuple(sorted(plan.settled.secrets)),
+        own_secrets=plan.settled.control_secrets,
         root_key=plan.root_key,
         run=token_hex(8),
         engine_numbers=dict(engine_numbers or {}),

@@ -6,16 +6,19 @@ Refuses to know which deployments there are: one that had no call has no numbers
 for the deployment that answered it, or was the last to fail it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pilothouse.analytics.classes import MEASURED, SERVER_ERROR, UNPRICED, UPSTREAM
-from pilothouse.store.dialects.dialect import Dialect
-from pilothouse.store.dialects.reader import Question, Readable
+from pilothouse.analytics.tallies import NOBODY, Asked, Quantiles, quantiles, sums
+from pilothouse.store.dialects.reader import Readable
 
-__all__ = ["QUESTIONS", "DeploymentNumbers", "deployment_numbers"]
+__all__ = ["DeploymentNumbers", "deployment_numbers"]
 
-NAME = "deployments.numbers"
-QUESTIONS = (NAME,)
+COUNTERS = (
+    "calls", "server_errors", "provider_errors", "client_errors", "input_tokens", "output_tokens", "cost_usd",
+    "unpriced",
+)  # fmt: skip
+TIMES = ("first_token", "latency", "token_time", "queue", "logprob_mean")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,34 +35,52 @@ class DeploymentNumbers:
     cost_usd: float | None = None
     """`None` when no price was known."""
     unpriced_calls: int = 0
+    requests_per_second: float = 0.0
+    availability: float | None = None
+    """Share of the calls that could be answered that were."""
+    token_time_p95_ms: float | None = None
+    """Per output token of streams."""
+    queue_p95_ms: float | None = None
+    confidence_mean: float | None = None
+    """Mean log-probability of the tokens, where recorded."""
 
 
 def deployment_numbers(record: Readable, *, now_ms: int, window_s: int = 900) -> dict[str, DeploymentNumbers]:
     """Returns the numbers of the `window_s` seconds up to `now_ms`, by deployment id."""
-    bounds = {"start": (now_ms - window_s * 1000) * 1_000_000, "end": now_ms * 1_000_000}
-    with record.reader() as reader:
-        rows = reader.rows(Question(NAME, _text(reader.dialect), bounds))
+    start_ms = now_ms - window_s * 1000
+    asked = Asked(start_ms, now_ms, window_s * 1000, by="deployment", scope="upstream")
+    tallied, _ = sums(record, asked, COUNTERS)
+    times, _ = quantiles(record, asked, TIMES, (0.95,))
     return {
-        str(name): DeploymentNumbers(
-            deployment=str(name),
-            requests=requests,
-            errors=errors,
-            error_rate=errors / requests,
-            first_token_p95_ms=first_token_ms,
-            latency_p95_ms=latency_ms,
-            output_tokens_per_second=tokens / window_s,
-            cost_usd=cost_usd,
-            unpriced_calls=unpriced,
-        )
-        for name, requests, errors, first_token_ms, latency_ms, tokens, cost_usd, unpriced in rows
+        name: _numbers(name, row, times, window_s) for (name, _), row in tallied.items() if name != NOBODY
     }
 
 
-def _text(dialect: Dialect) -> str:
-    first_token = dialect.quantile("first_token_ms", 0.95, where=f"{MEASURED} AND is_stream")
-    return f"""
-        SELECT deployment, count(*), {dialect.count_if(SERVER_ERROR)}, {first_token},
-            {dialect.quantile("duration_ms", 0.95, where=MEASURED)},
-            coalesce(sum(output_tokens), 0), sum(cost_usd), {dialect.count_if(UNPRICED)}
-        FROM calls WHERE at_ns >= $start AND at_ns < $end AND deployment IS NOT NULL AND {UPSTREAM}
-        GROUP BY 1"""  # noqa: S608 - our own words
+def _numbers(
+    name: str,
+    row: Mapping[str, float | None],
+    times: Mapping[tuple[str, str, int], Quantiles],
+    window_s: int,
+) -> DeploymentNumbers:
+    counts = {counter: int(row[counter] or 0) for counter in COUNTERS}
+    errors = counts["server_errors"] + counts["provider_errors"]
+    could = counts["calls"] - counts["client_errors"]
+    found = {time: times.get((time, name, 0)) for time in TIMES}
+    p95 = {time: one.values[0] if one else None for time, one in found.items()}
+    confidence = found["logprob_mean"]
+    return DeploymentNumbers(
+        deployment=name,
+        requests=counts["calls"],
+        errors=errors,
+        error_rate=errors / counts["calls"],
+        first_token_p95_ms=p95["first_token"],
+        latency_p95_ms=p95["latency"],
+        output_tokens_per_second=counts["output_tokens"] / window_s,
+        cost_usd=row["cost_usd"],
+        unpriced_calls=counts["unpriced"],
+        requests_per_second=counts["calls"] / window_s,
+        availability=1 - errors / could if could else None,
+        token_time_p95_ms=p95["token_time"],
+        queue_p95_ms=p95["queue"],
+        confidence_mean=confidence.mean if confidence else None,
+    )

@@ -7,39 +7,43 @@ Refuses to know engines and processes: their state is handed in. Invariant: ever
 each step of the window, and `None` where there was no call to measure.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from pilothouse.analytics.classes import CLIENT_ERROR, MEASURED, SERVED, SERVER_ERROR, UNPRICED, UPSTREAM
-from pilothouse.store.analytics import Analytics
+from pilothouse.analytics.cover import HOUR_MS, MINUTE_MS
+from pilothouse.analytics.tallies import WHOLE, Asked, Quantiles, quantiles, sums
+from pilothouse.store.dialects.reader import Readable
 
-__all__ = ["Cached", "Cost", "Level", "Overview", "Percentiles", "Rate", "Shadows", "State", "overview"]
+__all__ = [
+    "Cached",
+    "Confidence",
+    "Cost",
+    "Level",
+    "Overview",
+    "Percentiles",
+    "Rate",
+    "Shadows",
+    "State",
+    "overview",
+]
 
 Level = Literal["ok", "degraded", "down"]
+Sums = Mapping[str, float | None]
 
 LONGEST_WINDOW_S = 31 * 86_400
 MOST_POINTS = 720
+SHORTEST_ROLLED_MS = 15 * MINUTE_MS
+MOST_EXACT = 20_000
+"""From a quarter of an hour on, and of more calls than this, steps are whole minutes or hours."""
 
-MOST_MEASURED = 1_000_000
-"""Of more calls than this, percentiles are taken from an even sample of about so many."""
-
-COUNTS = f"""
-    SELECT (at_ns - $start) // $step, count(*), count(*) FILTER ({SERVER_ERROR}),
-        count(*) FILTER ({CLIENT_ERROR}), coalesce(sum(input_tokens) FILTER ({UPSTREAM}), 0),
-        coalesce(sum(output_tokens) FILTER ({UPSTREAM}), 0), sum(cost_usd), count(*) FILTER ({UNPRICED}),
-        count(*) FILTER (NOT {UPSTREAM}), sum(saved_usd)
-    FROM calls WHERE at_ns >= $start AND at_ns < $end AND {SERVED} GROUP BY 1"""  # noqa: S608 - our own words
-WHOLE = f"""
-    SELECT at_ns >= $middle, quantile_cont(first_token_ms, [0.5, 0.95, 0.99]) FILTER (is_stream),
-        quantile_cont(duration_ms, [0.5, 0.95, 0.99])
-    FROM calls WHERE at_ns >= $start AND at_ns < $end AND {SERVED} AND {MEASURED}"""  # noqa: S608 - as above
-STEPS = f"""
-    SELECT (at_ns - $middle) // $step, quantile_cont(first_token_ms, 0.95) FILTER (is_stream),
-        quantile_cont(duration_ms, 0.95)
-    FROM calls WHERE at_ns >= $middle AND at_ns < $end AND {SERVED} AND {MEASURED}"""  # noqa: S608 - as above
-SHADOWS = f"""
-    SELECT count(*), sum(cost_usd), count(*) FILTER ({UNPRICED})
-    FROM calls WHERE at_ns >= $middle AND at_ns < $end AND NOT {SERVED}"""  # noqa: S608 - as above
+COUNTERS = (
+    "calls", "server_errors", "provider_errors", "client_errors", "input_tokens", "output_tokens", "cost_usd",
+    "unpriced", "cached", "saved_usd",
+)  # fmt: skip
+TIMES = ("first_token", "latency", "token_time", "queue")
+LOGPROBS = ("logprob_mean", "logprob_min", "logprob_entropy")
+NOTHING: Sums = dict.fromkeys(COUNTERS, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,22 @@ class Shadows:
 
 
 @dataclass(frozen=True, slots=True)
+class Confidence:
+    """How sure the models were, in nats, where it was recorded."""
+
+    calls: int
+    """Calls that it is known of."""
+    mean: float | None
+    """Mean log-probability of the tokens."""
+    minimum: float | None
+    """Log-probability of the least likely token, on average over calls."""
+    entropy: float | None
+    """Mean entropy of the likeliest next tokens."""
+    series: list[float | None]
+    """The mean at each step."""
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """The golden numbers of one window."""
 
@@ -122,50 +142,69 @@ class Overview:
     cost_usd: Cost
     cache: Cached
     shadows: Shadows
+    availability: Rate
+    """Share of the calls that could be answered that neither a provider nor we failed."""
+    token_time_ms: Percentiles
+    """Per output token of streams."""
+    queue_ms: Percentiles
+    """Before the first upstream attempt."""
+    confidence: Confidence
 
 
-@dataclass(slots=True)
-class _Counts:
-    calls: int = 0
-    errors: int = 0
-    client_errors: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost_usd: float | None = None
-    unpriced: int = 0
-    cached: int = 0
-    saved_usd: float | None = None
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """The steps of every series; the last one may end after now."""
 
-    def add(self, other: "_Counts") -> None:
-        self.calls += other.calls
-        self.errors += other.errors
-        self.client_errors += other.client_errors
-        self.input_tokens += other.input_tokens
-        self.output_tokens += other.output_tokens
-        if other.cost_usd is not None:
-            self.cost_usd = (self.cost_usd or 0.0) + other.cost_usd
-        self.unpriced += other.unpriced
-        self.cached += other.cached
-        if other.saved_usd is not None:
-            self.saved_usd = (self.saved_usd or 0.0) + other.saved_usd
+    start_ms: int
+    step_ms: int
+    points: int
+    now_ms: int
 
-    @property
-    def cost(self) -> float | None:
-        return 0.0 if self.cost_usd is None and not self.unpriced else self.cost_usd
+    def seconds(self, number: int) -> float:
+        """Returns how long a step has been."""
+        start_ms = self.start_ms + number * self.step_ms
+        return (min(start_ms + self.step_ms, self.now_ms) - start_ms) / 1000
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the record answered: counts of both windows by step, percentiles of each whole and step."""
+    """What the record answered: of the window, of the one before, of each step."""
 
-    counts: dict[int, _Counts]
-    whole: dict[bool, tuple[Any, ...]]
-    steps: dict[int, tuple[Any, ...]]
-    shadows: Shadows
+    grid: _Grid
+    span_s: float
+    now: Sums
+    before: Sums
+    steps: list[Sums]
+    whole: Mapping[tuple[str, str, int], Quantiles]
+    """By histogram, label, and 1 for the window, 0 for the one before."""
+    stepwise: Mapping[tuple[str, str, int], Quantiles]
+    shadows: Sums
+
+    def rate(self, number: Callable[[Sums, float], float | None]) -> Rate:
+        """Returns a number over time; `number` makes it of sums and seconds."""
+        return Rate(
+            number(self.now, self.span_s),
+            number(self.before, self.span_s),
+            [number(step, self.grid.seconds(at)) for at, step in enumerate(self.steps)],
+        )
+
+    def percentiles(self, histogram: str) -> Percentiles:
+        """Returns a time's percentiles."""
+        whole = self.whole.get((histogram, WHOLE, 1))
+        before = self.whole.get((histogram, WHOLE, 0))
+        p50, p95, p99 = whole.values if whole else (None, None, None)
+        steps = (self.stepwise.get((histogram, WHOLE, at)) for at in range(self.grid.points))
+        return Percentiles(
+            p50,
+            p95,
+            p99,
+            before.values[1] if before else None,
+            [one.values[0] if one else None for one in steps],
+        )
 
 
 def overview(
-    analytics: Analytics,
+    record: Readable,
     *,
     now_ms: int,
     window_s: int = 900,
@@ -173,78 +212,103 @@ def overview(
     state: State,
     ingest_lag_ms: float,
 ) -> Overview:
-    """Returns the numbers of the `window_s` seconds up to `now_ms`, with `points` steps."""
+    """Returns the numbers of the `window_s` seconds up to `now_ms`, with about `points` steps.
+
+    There are fewer steps, of whole minutes or hours, from a quarter of an hour on when there are many calls.
+    """
     window_s = max(1, min(window_s, LONGEST_WINDOW_S))
     points = max(1, min(points, MOST_POINTS, window_s))
-    step_ms = -(-window_s * 1000 // points)
-    found = _ask(analytics, now_ms=now_ms, step_ms=step_ms, points=points)
-    now, before = _Counts(), _Counts()
-    for number, counts in found.counts.items():
-        (now if number >= points else before).add(counts)
-    steps = [found.counts.get(points + number, _Counts()) for number in range(points)]
-    span_s, step_s = step_ms * points / 1000, step_ms / 1000
-
-    def per_second(name: str) -> Rate:
-        return Rate(
-            getattr(now, name) / span_s,
-            getattr(before, name) / span_s,
-            [getattr(step, name) / step_s for step in steps],
-        )
-
-    def share(name: str) -> Rate:
-        return Rate(_share(now, name), _share(before, name), [_share(step, name) for step in steps])
-
+    found = _ask(record, now_ms=now_ms, step_ms=-(-window_s * 1000 // points), points=points)
     return Overview(
         now_ms=now_ms,
         window_s=window_s,
-        series_start_ms=now_ms - step_ms * points,
-        series_step_ms=step_ms,
+        series_start_ms=found.grid.start_ms,
+        series_step_ms=found.grid.step_ms,
         state=state,
         ingest_lag_ms=ingest_lag_ms,
-        calls=now.calls,
-        requests_per_second=per_second("calls"),
-        error_rate=share("errors"),
-        client_error_rate=share("client_errors"),
-        first_token_ms=_percentiles(found, points, 0),
-        latency_ms=_percentiles(found, points, 1),
-        input_tokens_per_second=per_second("input_tokens"),
-        output_tokens_per_second=per_second("output_tokens"),
-        cost_usd=Cost(now.cost, before.cost, [step.cost for step in steps], now.unpriced),
-        cache=Cached(share("cached"), now.saved_usd),
-        shadows=found.shadows,
+        calls=int(found.now["calls"] or 0),
+        requests_per_second=found.rate(_per_second("calls")),
+        error_rate=found.rate(lambda row, _: _share(_errors(row), row["calls"])),
+        client_error_rate=found.rate(lambda row, _: _share(row["client_errors"], row["calls"])),
+        first_token_ms=found.percentiles("first_token"),
+        latency_ms=found.percentiles("latency"),
+        input_tokens_per_second=found.rate(_per_second("input_tokens")),
+        output_tokens_per_second=found.rate(_per_second("output_tokens")),
+        cost_usd=Cost(
+            _cost(found.now),
+            _cost(found.before),
+            [_cost(step) for step in found.steps],
+            int(found.now["unpriced"] or 0),
+        ),
+        cache=Cached(found.rate(lambda row, _: _share(row["cached"], row["calls"])), found.now["saved_usd"]),
+        shadows=Shadows(int(found.shadows["calls"] or 0), _cost(found.shadows)),
+        availability=found.rate(lambda row, _: _available(row)),
+        token_time_ms=found.percentiles("token_time"),
+        queue_ms=found.percentiles("queue"),
+        confidence=_confidence(found),
     )
 
 
-def _ask(analytics: Analytics, *, now_ms: int, step_ms: int, points: int) -> _Found:
-    end, step = now_ms * 1_000_000, step_ms * 1_000_000
-    middle, start = end - step * points, end - 2 * step * points
-    with analytics.reader() as reader:
-        rows = reader.execute(COUNTS, {"start": start, "end": end, "step": step}).fetchall()
-        counts = {int(row[0]): _Counts(*row[1:]) for row in rows}
-        every = 1 + (sum(step.calls for step in counts.values()) - 1) // MOST_MEASURED
-        ending = f"{f' AND hash(at_ns) % {every} = 0' if every > 1 else ''} GROUP BY 1"
-        bounds = {"middle": middle, "end": end}
-        whole = reader.execute(WHOLE + ending, bounds | {"start": start}).fetchall()
-        steps = reader.execute(STEPS + ending, bounds | {"step": step}).fetchall()
-        copies = reader.execute(SHADOWS, bounds).fetchone()
-    calls, cost_usd, unpriced = copies or (0, None, 0)
-    shadows = Shadows(calls, 0.0 if cost_usd is None and not unpriced else cost_usd)
+def _ask(record: Readable, *, now_ms: int, step_ms: int, points: int) -> _Found:
+    span_ms = step_ms * points
+    both = Asked(now_ms - 2 * span_ms, now_ms, span_ms)
+    wholes, _ = sums(record, both, COUNTERS)
+    now, before = wholes.get((WHOLE, 1), NOTHING), wholes.get((WHOLE, 0), NOTHING)
+    grid = _Grid(now_ms - span_ms, step_ms, points, now_ms)
+    if span_ms >= SHORTEST_ROLLED_MS and (now["calls"] or 0) > MOST_EXACT:
+        grid = _rolled(grid)
+    each = Asked(grid.start_ms, now_ms, grid.step_ms)
+    steps, _ = sums(record, each, COUNTERS)
+    whole, _ = quantiles(record, both, (*TIMES, *LOGPROBS), (0.5, 0.95, 0.99))
+    stepwise, _ = quantiles(record, each, (*TIMES, LOGPROBS[0]), (0.95,))
+    copies, _ = sums(record, Asked(now_ms - span_ms, now_ms, span_ms, scope="shadows"), COUNTERS)
     return _Found(
-        counts,
-        {bool(row[0]): row[1:] for row in whole},
-        {int(row[0]): row[1:] for row in steps},
-        shadows,
+        grid,
+        span_ms / 1000,
+        now,
+        before,
+        [steps.get((WHOLE, at), NOTHING) for at in range(grid.points)],
+        whole,
+        stepwise,
+        copies.get((WHOLE, 0), NOTHING),
     )
 
 
-def _share(counts: _Counts, name: str) -> float | None:
-    return getattr(counts, name) / counts.calls if counts.calls else None
+def _rolled(grid: _Grid) -> _Grid:
+    """Returns steps that roll-ups have: the first may begin a little before the window."""
+    size = HOUR_MS if grid.step_ms >= HOUR_MS else MINUTE_MS
+    step_ms = -(-grid.step_ms // size) * size
+    start_ms = grid.start_ms - grid.start_ms % size
+    return _Grid(start_ms, step_ms, -(-(grid.now_ms - start_ms) // step_ms), grid.now_ms)
 
 
-def _percentiles(found: _Found, points: int, column: int) -> Percentiles:
-    nothing = (None, None)
-    p50, p95, p99 = found.whole.get(True, nothing)[column] or (None, None, None)
-    _, previous_p95, _ = found.whole.get(False, nothing)[column] or (None, None, None)
-    return Percentiles(
-        p50, p95, p99, previous_p95, [found.steps.get(number, nothing)[column] for number in range(points)]
+def _per_second(name: str) -> Callable[[Sums, float], float]:
+    return lambda row, seconds: (row[name] or 0.0) / seconds
+
+
+def _errors(row: Sums) -> float:
+    return (row["server_errors"] or 0.0) + (row["provider_errors"] or 0.0)
+
+
+def _available(row: Sums) -> float | None:
+    share = _share(_errors(row), (row["calls"] or 0.0) - (row["client_errors"] or 0.0))
+    return None if share is None else 1 - share
+
+
+def _share(part: float | None, whole: float | None) -> float | None:
+    return (part or 0.0) / whole if whole else None
+
+
+def _cost(row: Sums) -> float | None:
+    """Returns US dollars: 0 of no calls, `None` of calls that had no price."""
+    cost_usd = row["cost_usd"]
+    return 0.0 if cost_usd is None and not row["unpriced"] else cost_usd
+
+
+def _confidence(found: _Found) -> Confidence:
+    rows = [found.whole.get((name, WHOLE, 1)) for name in LOGPROBS]
+    mean, minimum, entropy = (row.mean if row else None for row in rows)
+    steps = (found.stepwise.get((LOGPROBS[0], WHOLE, at)) for at in range(found.grid.points))
+    return Confidence(
+        rows[0].count if rows[0] else 0, mean, minimum, entropy, [one.mean if one else None for one in steps]
     )

@@ -4,13 +4,12 @@ Refuses to know their texts: each stands beside the function that asks it. Invar
 and not named here fails the tests.
 """
 
-from pilothouse.analytics import calls, deployments, experiments, scores_asked, tallies
+from pilothouse.analytics import calls, experiments, scores_asked, tallies
 
 __all__ = ["QUESTIONS"]
 
 QUESTIONS: tuple[str, ...] = (
     *calls.QUESTIONS,
-    *deployments.QUESTIONS,
     *experiments.QUESTIONS,
     *scores_asked.QUESTIONS,
     *tallies.QUESTIONS,

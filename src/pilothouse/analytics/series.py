@@ -169,8 +169,10 @@ def _values(
         return score_values(record, measure, asked)
     if measure.kind in {"quantile", "mean"}:
         at = (measure.quantile,) if measure.kind == "quantile" else ()
-        rows, shown = quantiles(record, asked, measure.top[0], at)
-        return {place: row.values[0] if at else row.mean for place, row in rows.items()}, shown
+        rows, shown = quantiles(record, asked, measure.top, at)
+        return {
+            (label, step): row.values[0] if at else row.mean for (_, label, step), row in rows.items()
+        }, shown
     tallied, shown = sums(record, asked, measure.counters)
     span_s = {
         step: (min(asked.start_ms + (step + 1) * asked.step_ms, until_ms) - asked.start_ms) / 1000

@@ -15,6 +15,7 @@ there is no judgement.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import hypot
 from statistics import median
 from typing import Literal
 
@@ -63,7 +64,7 @@ class _Season:
     share: float
     """The spread relative to the level."""
     floor: float
-    """The least spread."""
+    """The spread where levels are low; the two add up as independent noises do."""
 
 
 class Baseline:
@@ -79,7 +80,7 @@ class Baseline:
             values = season.values.get(season.slot_of(at_ms))
             if values:
                 usual = median(values)
-                spread = max(season.share * abs(usual), season.floor)
+                spread = hypot(season.share * usual, season.floor)
                 return Usual(usual, spread, season.source) if spread > 0 else None
         return None
 

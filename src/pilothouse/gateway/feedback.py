@@ -43,8 +43,8 @@ LONGEST_TEXT = 65_536
 MOST_STARS = 5
 THUMBS = {"up": 1.0, "down": 0.0}
 ITEM_HINT = (
-    "An item is {request_id, thumbs: up | down, or stars: 1 to 5, or score: a number; text; correction; name; "
-    "measures: {name: number}}."
+    "An item is {request_id; thumbs: up or down, or stars: 1 to 5, or score: a number; text; correction; "
+    "name; measures: {name: number}}."
 )
 
 

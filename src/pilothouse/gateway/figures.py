@@ -94,6 +94,4 @@ def _read(raw: Raw, values: list[float], steps: list[float]) -> None:
                 steps.append(entropy_of(tops))
         return
     values.extend([value for value in parsed.token_logprobs or () if value is not None])
-    for each in parsed.top_logprobs or ():
-        if each:
-            steps.append(entropy_of(list(each.values())))
+    steps.extend([entropy_of(list(each.values())) for each in parsed.top_logprobs or () if each])

@@ -25,6 +25,7 @@ from pilothouse.store.batch import Batch, ContentRow, OpenCall, Progress
 from pilothouse.store.bulk import bulk_insert
 from pilothouse.store.rollups import RollUps
 from pilothouse.store.rows import insert_calls
+from pilothouse.store.scores import insert_feedback
 from pilothouse.store.trace_hints import insert_hints
 from pilothouse.telemetry.frames import run_of
 from pilothouse.telemetry.segments import (
@@ -92,6 +93,7 @@ class Projector:
         self._dead: set[str] = set()
         self._guard = Lock()
         self._is_broken = False
+        self._feedback_total = 0
         self._load()
 
     @property
@@ -108,6 +110,11 @@ class Projector:
     def damages_total(self) -> int:
         """Damaged frames met in the segments still known."""
         return sum(progress.damages for progress in self._positions.values())
+
+    @property
+    def feedback_total(self) -> int:
+        """Items of feedback folded in since this process started."""
+        return self._feedback_total
 
     @property
     def open_calls(self) -> int:
@@ -282,6 +289,7 @@ class Projector:
             self._open.pop(call_id, None)
         self._open.update(batch.opened)
         self._positions = self._positions | batch.progress
+        self._feedback_total += len(batch.feedback)
 
     def _write(self, batch: Batch) -> None:
         connection = self._connection
@@ -290,6 +298,7 @@ class Projector:
             connection, [(call.trace_id, call.at_ns // 10**9) for call in batch.calls if call.trace_id]
         )
         self._rollups.add_late(batch.calls)
+        insert_feedback(connection, batch.feedback)
         if batch.closed:
             connection.execute(
                 "DELETE FROM open_calls WHERE call_id IN (SELECT unnest(?::VARCHAR[]))", [batch.closed]

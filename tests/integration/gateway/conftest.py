@@ -414,6 +414,8 @@ class Rig:
             path = f"{self.home.journal}/{name}"
             for raw in read_chunk(path, first_offset(path), most_bytes=64 << 20).frames:
                 frame = decode_frame(raw.payload)
+                if not isinstance(frame.event, RequestStarted | RequestCompleted):
+                    continue
                 call = calls.setdefault(frame.event.request_id, Recorded())
                 if isinstance(frame.event, RequestStarted):
                     call.started = frame.event

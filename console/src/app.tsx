@@ -2,27 +2,23 @@
 // Refuses to know what a page shows. Invariant: without a session nothing but the sign-in screen is asked for.
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { followLink, openView, useAddress } from "./place/address.ts";
-import { type KeyMap, useKeys } from "./place/keyboard.ts";
+import { type KeyMap, useControlKey, useKeys } from "./place/keyboard.ts";
 import { useTheme } from "./place/theme.ts";
 import { windowOf } from "./say/units.ts";
 import { type ApiFailure, ask, asFailure, onSignedOut } from "./wire/client.ts";
-import { usePolled } from "./wire/polling.ts";
-import type { Overview, Session } from "./wire/shapes.ts";
+import { useScreen } from "./wire/screen.ts";
+import type { Session } from "./wire/shapes.ts";
 import { openTail } from "./wire/tail.ts";
 import { pageOf, PAGES } from "./pages.tsx";
 import { CallDrawer } from "./views/call-drawer.tsx";
 import { Header } from "./views/header.tsx";
 import { Help } from "./views/help.tsx";
+import { Palette } from "./views/palette.tsx";
 import { SignIn } from "./views/sign-in.tsx";
 import { StatusStrip } from "./views/status-strip.tsx";
 import { FailureNotice } from "./parts/notice.tsx";
 
 const RETRY_MS = 2000;
-
-/** How often the numbers are asked for: short windows move faster. */
-function everyMs(window_s: number): number {
-  return window_s <= 900 ? 2000 : window_s <= 3600 ? 5000 : 10_000;
-}
 
 export function App() {
   const [session, setSession] = useState<Session | null | undefined>(undefined);
@@ -67,15 +63,17 @@ function pageKeys(): KeyMap {
 function Frame({ session, onSignedOut: signedOut }: { session: Session; onSignedOut: () => void }) {
   const { view, rest, query } = useAddress();
   const [isHelpOpen, setHelpOpen] = useState(false);
+  const [isPaletteOpen, setPaletteOpen] = useState(false);
   const [, nextTheme] = useTheme();
   const window_s = windowOf(query.get("window"));
-  const overview = usePolled<Overview>(`/api/v1/overview?window_s=${window_s}&points=60`, everyMs(window_s));
   const tail = useMemo(() => openTail("/api/v1/requests/tail"), []);
+  const screen = useScreen(window_s, tail, view === "overview");
   useEffect(() => () => tail.close(), [tail]);
   const call = query.get("call");
   const page = pageOf(view);
 
   useKeys({ ...pageKeys(), "?": () => setHelpOpen(true), t: nextTheme });
+  useControlKey("k", () => setPaletteOpen(true));
   useEffect(() => {
     document.title = page && view !== "overview" ? `${page.word} · Pilothouse` : "Pilothouse";
   }, [view]);
@@ -87,11 +85,11 @@ function Frame({ session, onSignedOut: signedOut }: { session: Session; onSigned
   return (
     <div class="frame" onClick={followLink}>
       <a class="skip" href="#main">Skip to the content</a>
-      <Header view={view} session={session} onHelp={() => setHelpOpen(true)} onSignOut={onSignOut} />
-      <StatusStrip overview={overview} tail={tail} view={view} window_s={window_s} />
+      <Header view={view} session={session} onHelp={() => setHelpOpen(true)} onPalette={() => setPaletteOpen(true)} onSignOut={onSignOut} />
+      <StatusStrip screen={screen} tail={tail} hasWindow={page?.hasWindow ?? false} window_s={window_s} />
       <main id="main" tabIndex={-1} class={`main view-${page ? view : "missing"}`}>
         {page ? (
-          <page.show key={view} session={session} query={query} rest={rest} window_s={window_s} tail={tail} overview={overview} />
+          <page.show key={view} session={session} query={query} rest={rest} window_s={window_s} tail={tail} screen={screen} />
         ) : (
           <p class="alone quiet">
             There is no such page. <a href="/" data-inside>Go to the overview.</a>
@@ -99,6 +97,9 @@ function Frame({ session, onSignedOut: signedOut }: { session: Session; onSigned
         )}
       </main>
       {call !== null && <CallDrawer key={call} id={call} />}
+      {isPaletteOpen && (
+        <Palette screen={screen.data} session={session} onClose={() => setPaletteOpen(false)} onHelp={() => setHelpOpen(true)} onTheme={nextTheme} onSignOut={onSignOut} />
+      )}
       {isHelpOpen && <Help onClose={() => setHelpOpen(false)} />}
     </div>
   );

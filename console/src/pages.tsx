@@ -5,7 +5,8 @@ import type { ComponentType } from "preact";
 import type { IconName } from "./parts/icon.tsx";
 import { later } from "./parts/later.tsx";
 import type { Polled } from "./wire/polling.ts";
-import type { Overview, Session } from "./wire/shapes.ts";
+import type { Screen } from "./wire/screen-shapes.ts";
+import type { Session } from "./wire/shapes.ts";
 import type { Tail } from "./wire/tail.ts";
 import { OverviewView } from "./views/overview.tsx";
 
@@ -20,7 +21,8 @@ export interface Place {
   window_s: number;
   /** Calls as they get on record. */
   tail: Tail;
-  overview: Polled<Overview>;
+  /** The first screen's answer, kept current. */
+  screen: Polled<Screen>;
 }
 
 export interface Page {

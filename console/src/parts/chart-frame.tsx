@@ -22,6 +22,8 @@ export interface ChartFrameProps extends SeriesQuestion {
   height?: number | undefined;
   /** A value that is not to be crossed, as a dashed line. */
   limit?: number | null | undefined;
+  /** Offers to close it. */
+  onClose?: (() => void) | undefined;
   /** Further buttons in its head. */
   children?: ComponentChildren;
 }
@@ -39,6 +41,7 @@ export interface SeriesFrameProps {
   /** The alert that it can become: the measure and what it is narrowed to. */
   alert?: Record<string, string> | null | undefined;
   group?: string | undefined;
+  onClose?: (() => void) | undefined;
   children?: ComponentChildren;
 }
 
@@ -107,6 +110,9 @@ export function SeriesFrame(props: SeriesFrameProps) {
           {props.alert && (
             <a class="button icon-only plain" href={hrefOf("alerts", props.alert, ["new"])} data-inside aria-label={`Make an alert of ${title}`} title="Make an alert of it"><Icon name="alert" /></a>
           )}
+          {props.onClose && (
+            <button type="button" class="button icon-only plain" aria-label="Close the chart" title="Close (Esc)" onClick={props.onClose}><Icon name="close" /></button>
+          )}
         </span>
       </figcaption>
       {props.failure && <FailureNotice failure={props.failure} />}
@@ -129,14 +135,14 @@ export function SeriesFrame(props: SeriesFrameProps) {
 }
 
 /** A measure of the catalogue over a window: asks for it, keeps it current, and frames it. */
-export function ChartFrame({ title, height, limit, children, ...question }: ChartFrameProps) {
+export function ChartFrame({ title, height, limit, onClose, children, ...question }: ChartFrameProps) {
   const { series, failure } = useSeries(question);
   const entry = useMeasure(question.measure);
   const markers = useMarkers(question.window_s, question.end_ms);
   const only = Object.fromEntries(Object.entries(question.only ?? {}).filter(([, value]) => value !== undefined)) as Partial<Record<Dimension, string>>;
   return (
     <SeriesFrame
-      title={title ?? entry?.title ?? question.measure} description={entry?.description} series={series} failure={failure} markers={markers} height={height} limit={limit}
+      title={title ?? entry?.title ?? question.measure} description={entry?.description} series={series} failure={failure} markers={markers} height={height} limit={limit} onClose={onClose}
       csv={seriesPath(question, question.end_ms ?? serverNow(), "csv")} alert={{ measure: question.measure, ...(question.by ? { by: question.by } : {}), ...only }}
     >
       {children}

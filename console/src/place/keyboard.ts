@@ -1,5 +1,6 @@
 // Keys that work anywhere on the page. Refuses to know what they do.
-// Invariant: a key typed into a field is text, except Escape; a key with Ctrl, Alt or Meta is the browser's.
+// Invariant: a key typed into a field is text, except Escape; a key with Ctrl, Alt or Meta is the browser's,
+// but for those bound with Ctrl on purpose.
 import { useEffect, useRef } from "preact/hooks";
 
 export type KeyMap = Record<string, (event: KeyboardEvent) => void>;
@@ -8,6 +9,21 @@ const SECOND_KEY_WITHIN_MS = 1200;
 
 function isTyping(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+}
+
+/** Binds Ctrl (or Command) and a key, wherever the person types. */
+export function useControlKey(key: string, act: () => void): void {
+  const current = useRef(act);
+  current.current = act;
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent): void => {
+      if (!(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey || event.key.toLowerCase() !== key) return;
+      event.preventDefault();
+      if (!document.querySelector("dialog[open]")) current.current();
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, [key]);
 }
 
 /** Binds keys while the component stands; a name of two keys ("g o") is a sequence. */

@@ -16,11 +16,14 @@ const SAYERS: Record<string, Say> = {
   "usd/h": (value) => usd(value),
   bytes: (value) => bytes(value),
   By: (value) => bytes(value),
+  "1/s": (value) => `${rate(value)}/s`,
   "/s": (value) => `${rate(value)}/s`,
+  "USD/h": (value) => usd(value),
+  calls: (value) => count(value),
 };
 
 const WORDS: Record<string, string> = {
-  ms: "", s: "", share: "", ratio: "", "1": "", "%": "", usd: "US dollars", USD: "US dollars", "usd/h": "US dollars an hour", bytes: "", By: "", "/s": "a second",
+  ms: "", s: "", share: "", ratio: "", "1": "", "%": "", usd: "US dollars", USD: "US dollars", "usd/h": "US dollars an hour", "USD/h": "US dollars an hour", "1/s": "", calls: "calls", bytes: "", By: "", "/s": "",
 };
 
 /** How a value of a unit is said, on an axis as in a tooltip. */

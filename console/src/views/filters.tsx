@@ -13,6 +13,8 @@ const STATUS_CLASSES = [
   { value: "server_error", word: "5xx" },
 ];
 
+const CHIPS: Record<string, string> = { conversation_id: "conversation", key_id: "key", deployment: "deployment", team: "team" };
+
 /** Model names to choose from: what is served, and what the shown calls asked for. */
 function useModelNames(calls: Call[], chosen: string | null): string[] {
   const [served, setServed] = useState<string[]>([]);
@@ -39,7 +41,7 @@ function Choice({ name, label, all, value, options }: { name: string; label: str
 
 export function Filters({ query, search, calls }: { query: URLSearchParams; search: RefObject<HTMLInputElement | null>; calls: Call[] }) {
   const models = useModelNames(calls, query.get("model"));
-  const narrowed = ["conversation_id", "key_id"].filter((name) => query.get(name) !== null);
+  const narrowed = Object.keys(CHIPS).filter((name) => query.get(name) !== null);
   return (
     <search class="filters">
       <label class="search">
@@ -61,7 +63,7 @@ export function Filters({ query, search, calls }: { query: URLSearchParams; sear
       <Choice name="status_class" label="Status" all="Status" value={query.get("status_class")} options={STATUS_CLASSES} />
       {narrowed.map((name) => (
         <button type="button" key={name} class="button chip" title="Take this filter away" onClick={() => changeQuery({ [name]: null })}>
-          {name === "key_id" ? "key" : "conversation"} <span class="mono">{shortId(query.get(name) ?? "")}</span>
+          {CHIPS[name]} <span class="mono">{shortId(query.get(name) ?? "")}</span>
           <Icon name="close" size={12} />
         </button>
       ))}

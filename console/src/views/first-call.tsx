@@ -12,7 +12,7 @@ const TEST_TOKENS = 24;
 
 export function FirstCall({ model }: { model: string | null }) {
   const snippets = firstCall(window.location.origin, model ?? "MODEL");
-  const [name, setName] = useState("curl");
+  const [name, setName] = useState("openai SDK");
   const [isBusy, setBusy] = useState(false);
   const [failure, setFailure] = useState<ApiFailure | null>(null);
   const [said, setSaid] = useState<string | null>(null);

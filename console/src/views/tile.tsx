@@ -1,7 +1,10 @@
 // One golden number. Hovering any tile shows the same moment in all of them.
 import { useState } from "preact/hooks";
 import { type Change, clock, moment, UNKNOWN } from "../say/units.ts";
+import type { Marker } from "../wire/measure-shapes.ts";
+import type { ObjectiveShown } from "../wire/screen-shapes.ts";
 import type { Overview } from "../wire/shapes.ts";
+import type { Tone } from "../say/words.ts";
 import { Chart, type Line } from "../parts/chart.tsx";
 import { ChangeMark } from "../parts/small.tsx";
 
@@ -16,12 +19,17 @@ export interface TileProps {
   lines: Line[];
   say: (value: number) => string;
   overview: Overview;
+  markers: readonly Marker[];
+  /** The aim set for this number, if there is one. */
+  objective: ObjectiveShown | null;
   window: string;
   isChosen: boolean;
   onChoose: () => void;
 }
 
 const CHART_HEIGHT = 46;
+const OBJECTIVE_TONES: Record<ObjectiveShown["state"], Tone> = { ok: "good", burning: "warn", spent: "bad", unknown: "quiet" };
+const OBJECTIVE_WORDS: Record<ObjectiveShown["state"], string> = { ok: "on target", burning: "burning its budget", spent: "budget spent", unknown: "too few calls" };
 
 function highest(lines: Line[]): number | null {
   const known = (lines[0]?.values ?? []).filter((value) => value !== null);
@@ -49,15 +57,18 @@ export function Tile(props: TileProps) {
   const [index, setIndex] = useState<number | null>(null);
   const { id, name, value, unit, more, lines, overview } = props;
   const most = highest(lines);
+  const { objective } = props;
+  const tone = objective ? OBJECTIVE_TONES[objective.state] : null;
   return (
-    <article class={`tile${props.isChosen ? " is-chosen" : ""}`} data-testid={`tile-${id}`}>
+    <article class={`tile${props.isChosen ? " is-chosen" : ""}${tone ? ` has-aim tone-${tone}` : ""}`} data-testid={`tile-${id}`}>
       <header class="tile-head">
         <button type="button" class="tile-name" aria-expanded={props.isChosen} title="Open the chart" onClick={props.onChoose}>{name}</button>
         <ChangeMark change={props.change} better={props.better} window={props.window} />
       </header>
-      <p class="tile-value num">
+      <p class="tile-value num" title={objective ? `${objective.name}: ${OBJECTIVE_WORDS[objective.state]}` : undefined}>
         <b>{value}</b>
         {unit && <span class="tile-unit">{unit}</span>}
+        {objective && <span class="offscreen"> Objective {objective.name}: {OBJECTIVE_WORDS[objective.state]}.</span>}
       </p>
       <p class="tile-more num">
         {more.map(([label, text]) => (
@@ -66,7 +77,7 @@ export function Tile(props: TileProps) {
       </p>
       <Chart
         lines={lines} start_ms={overview.series_start_ms} step_ms={overview.series_step_ms} height={CHART_HEIGHT}
-        say={props.say} group="golden" onPoint={setIndex}
+        say={props.say} group="golden" onPoint={setIndex} markers={props.markers}
         label={`${name} over the last ${props.window}: now ${value} ${unit}${most === null ? "" : `, highest ${props.say(most)}`}`}
       />
       <p class="tile-foot num">{footOf(props, index)}</p>

@@ -11,14 +11,19 @@ export interface CallFilter {
   status_class: string | null;
   key_id: string | null;
   conversation_id: string | null;
+  deployment: string | null;
+  team: string | null;
 }
 
-export const FILTER_NAMES: (keyof CallFilter)[] = ["model", "outcome", "status_class", "key_id", "conversation_id"];
+export const NO_FILTER: CallFilter = { model: null, outcome: null, status_class: null, key_id: null, conversation_id: null, deployment: null, team: null };
+export const FILTER_NAMES = Object.keys(NO_FILTER) as (keyof CallFilter)[];
 
 export interface Calls {
   calls: Call[];
   fresh: ReadonlySet<string>;
   waiting: number;
+  /** Calls a second that the tail leaves out because there are so many. */
+  skipped: number;
   isLoading: boolean;
   failure: ApiFailure | null;
   hasOlder: boolean;
@@ -54,13 +59,19 @@ export function merged(newer: Call[], older: Call[]): Call[] {
   return [...byId.values()].sort((a, b) => (a.call_id < b.call_id ? 1 : a.call_id > b.call_id ? -1 : 0));
 }
 
-function pathOf(filter: CallFilter, before: string | null): string {
-  const query = new URLSearchParams({ limit: String(PAGE) });
-  if (before !== null) query.set("before", before);
+function queryOf(filter: CallFilter): URLSearchParams {
+  const query = new URLSearchParams();
   for (const name of FILTER_NAMES) {
     const value = filter[name];
     if (value !== null) query.set(name, value);
   }
+  return query;
+}
+
+function pathOf(filter: CallFilter, before: string | null): string {
+  const query = queryOf(filter);
+  query.set("limit", String(PAGE));
+  if (before !== null) query.set("before", before);
   return `/api/v1/requests?${query.toString()}`;
 }
 
@@ -89,6 +100,7 @@ export function useCalls(tail: Tail, filter: CallFilter, isPaused: boolean): Cal
   const [held, setHeld] = useState<Held>(EMPTY);
   const [isLoading, setLoading] = useState(true);
   const [failure, setFailure] = useState<ApiFailure | null>(null);
+  const [skipped, setSkipped] = useState(0);
   const paused = useRef(isPaused);
   paused.current = isPaused;
   const name = JSON.stringify(filter);
@@ -117,7 +129,12 @@ export function useCalls(tail: Tail, filter: CallFilter, isPaused: boolean): Cal
     const abort = new AbortController();
     setHeld(EMPTY);
     load(null, abort.signal);
-    const forget = tail.listen(
+    // In a flood the shared tail leaves calls out, so a narrowed list has a tail of its own.
+    const query = queryOf(filter);
+    const own = query.size > 0 ? tail.narrowed(query) : null;
+    const source = own ?? tail;
+    const forgetSkipped = source.onSkipped(setSkipped);
+    const forget = source.listen(
       (calls) => {
         const wanted = calls.filter((call) => passes(call, filter)).slice(-LIVE_KEPT);
         if (wanted.length === 0) return;
@@ -128,6 +145,8 @@ export function useCalls(tail: Tail, filter: CallFilter, isPaused: boolean): Cal
     return () => {
       abort.abort();
       forget();
+      forgetSkipped();
+      own?.close();
     };
   }, [tail, name, load]);
 
@@ -136,7 +155,7 @@ export function useCalls(tail: Tail, filter: CallFilter, isPaused: boolean): Cal
   }, [isPaused]);
 
   return {
-    calls: held.calls, fresh: held.fresh, waiting: held.waiting.length, isLoading, failure,
+    calls: held.calls, fresh: held.fresh, waiting: held.waiting.length, skipped, isLoading, failure,
     hasOlder: held.next_before !== null, loadOlder: () => load(held.next_before),
   };
 }

@@ -10,6 +10,10 @@ export interface Tail {
   /** `onCalls` gets new calls in order of arrival; `onGap` says that some may have been missed. */
   listen: (onCalls: (calls: Call[]) => void, onGap: () => void) => () => void;
   onState: (listener: (state: TailState) => void) => () => void;
+  /** How many calls a second the server leaves out, because there are too many to look at. */
+  onSkipped: (listener: (perSecond: number) => void) => () => void;
+  /** A tail of its own for the calls that pass a filter; whoever opens it closes it. */
+  narrowed: (filter: URLSearchParams) => Tail;
   close: () => void;
 }
 
@@ -20,9 +24,18 @@ const REST_TO_WORK = 3;
 /** What a list can hold at once many times over: in a flood the rest would be drawn over unseen. */
 const MOST_WAITING = 4000;
 const RETRY_MS = 2000;
+/** Calls in one message of the server at most; the rest is counted. */
+const MOST_AT_ONCE = 20;
+const SKIPPED_EVERY_MS = 1000;
 
-/** Opens the tail at `path` and keeps it open while the page is visible. */
-export function openTail(path: string): Tail {
+/** Opens the tail at `path`, narrowed by a filter, and keeps it open while the page is visible. */
+export function openTail(path: string, filter = new URLSearchParams()): Tail {
+  const asked = new URLSearchParams(filter);
+  asked.set("most", String(MOST_AT_ONCE));
+  const address = `${path}?${asked.toString()}`;
+  const skippedListeners = new Set<(perSecond: number) => void>();
+  let skipped = 0;
+  let skippedTimer = 0;
   const listeners = new Set<{ onCalls: (calls: Call[]) => void; onGap: () => void }>();
   const stateListeners = new Set<(state: TailState) => void>();
   let source: EventSource | null = null;
@@ -61,6 +74,16 @@ export function openTail(path: string): Tail {
     }
     if (!flushTimer) flushTimer = window.setTimeout(flush, batch_ms);
   };
+  const tellSkipped = (): void => {
+    const count = skipped;
+    skipped = 0;
+    skippedTimer = count > 0 ? window.setTimeout(tellSkipped, SKIPPED_EVERY_MS) : 0;
+    for (const listener of skippedListeners) listener(count);
+  };
+  const onSkipped = (event: MessageEvent<string>): void => {
+    skipped += Number(event.data);
+    if (!skippedTimer) skippedTimer = window.setTimeout(tellSkipped, SKIPPED_EVERY_MS);
+  };
   const disconnect = (): void => {
     window.clearTimeout(retryTimer);
     source?.close();
@@ -70,8 +93,9 @@ export function openTail(path: string): Tail {
     disconnect();
     if (document.hidden) return;
     become(wasOpen ? "lost" : "connecting");
-    source = new EventSource(path);
+    source = new EventSource(address);
     source.addEventListener("call", onCall as EventListener);
+    source.addEventListener("skipped", onSkipped as EventListener);
     source.onopen = () => {
       if (wasOpen) for (const listener of listeners) listener.onGap();
       wasOpen = true;
@@ -98,7 +122,13 @@ export function openTail(path: string): Tail {
       stateListeners.add(listener);
       return () => stateListeners.delete(listener);
     },
+    onSkipped: (listener) => {
+      skippedListeners.add(listener);
+      return () => skippedListeners.delete(listener);
+    },
+    narrowed: (wanted) => openTail(path, wanted),
     close: () => {
+      window.clearTimeout(skippedTimer);
       document.removeEventListener("visibilitychange", onVisibility);
       window.clearTimeout(flushTimer);
       disconnect();

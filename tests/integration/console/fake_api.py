@@ -21,7 +21,7 @@ from starlette.applications import Starlette
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from tests.integration.console import fake_data
+from tests.integration.console import fake_data, fake_screen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -72,6 +72,7 @@ class FakeApi:
         self.chats: list[Json] = []
         self.token_s = TOKEN_S
         self.level = "ok"
+        self.screens = 0
         self.reasons: list[str] | None = None
         self._tails: set[asyncio.Queue[Json | None]] = set()
         self._tails_changed = threading.Condition()
@@ -144,7 +145,10 @@ class FakeApi:
     def application(self) -> Starlette:
         """The routes, all but signing in behind a session."""
         guarded: list[tuple[str, list[str], Callable[[Request], Awaitable[Response]]]] = [
-            ("/api/v1/overview", ["GET"], self.overview),
+            ("/api/v1/screen", ["GET"], self.screen),
+            ("/api/v1/measures", ["GET"], self.measures),
+            ("/api/v1/series", ["GET"], self.series),
+            ("/api/v1/markers", ["GET"], self.markers),
             ("/api/v1/models", ["GET"], self.models),
             ("/api/v1/requests", ["GET"], self.requests),
             ("/api/v1/requests/tail", ["GET"], self.tail),
@@ -218,14 +222,40 @@ class FakeApi:
         """The link that `up` prints."""
         return self._signed_in(RedirectResponse("/", 303))
 
-    async def overview(self, request: Request) -> Response:
-        """The golden numbers."""
-        window_s, points = int(request.query_params["window_s"]), int(request.query_params["points"])
+    async def screen(self, request: Request) -> Response:
+        """The first screen."""
+        window_s = int(request.query_params["window_s"])
         now_ms = time.time_ns() // 1_000_000
-        shape = fake_data.overview(now_ms, window_s, points, calls=window_s * 12 if self.calls else 0)
+        calls = window_s * 12 if self.calls else 0
+        shown = fake_screen.screen(now_ms, window_s, calls=calls, is_well=self.level == "ok")
         if self.level != "ok":
-            shape["state"] = {"level": self.level, "reasons": self.reasons or []}
-        return JSONResponse(shape)
+            shown["overview"]["state"] = {"level": self.level, "reasons": self.reasons or []}
+        self.screens += 1
+        return JSONResponse(shown)
+
+    async def measures(self, _request: Request) -> Response:
+        """The catalogue."""
+        return JSONResponse({"data": fake_screen.MEASURES})
+
+    async def series(self, request: Request) -> Response:
+        """A measure over time."""
+        asked = request.query_params
+        shown = fake_screen.series(
+            asked["measure"],
+            asked.get("by"),
+            int(asked["from_ms"]),
+            int(asked["to_ms"]),
+            int(asked["points"]),
+        )
+        if asked.get("format") == "csv":
+            return Response("start_ms,value\n1,2\n", media_type="text/csv")
+        return JSONResponse(shown)
+
+    async def markers(self, request: Request) -> Response:
+        """What happened meanwhile."""
+        asked = request.query_params
+        found = fake_screen.markers(int(asked["from_ms"]), int(asked["to_ms"]))
+        return JSONResponse({"data": found})
 
     async def models(self, _request: Request) -> Response:
         """Models and their deployments."""

@@ -234,7 +234,7 @@ def detail(call: Json) -> Json:
     }
 
 
-def _wave(points: int, base: float, swing: float, phase: float, noise: float = 0.1) -> list[float]:
+def wave(points: int, base: float, swing: float, phase: float, noise: float = 0.1) -> list[float]:
     rng = random.Random(phase)
     return [
         max(0.0, base + swing * math.sin(at / points * 6.3 + phase) + rng.gauss(0, base * noise))
@@ -280,26 +280,26 @@ def overview(now_ms: int, window_s: int, points: int, *, calls: int) -> Json:
             "cost_usd": nothing | {"unpriced_calls": 0},
         }
     errors = [0.0 if at % 9 else 0.021 for at in range(points)]
-    first: list[float | None] = [*_wave(points, 180, 40, 3.0)]
+    first: list[float | None] = [*wave(points, 180, 40, 3.0)]
     first[20] = first[21] = None
     return shape | {
-        "requests_per_second": _measure(_wave(points, 12.4, 4, 1.0), 11.1),
+        "requests_per_second": _measure(wave(points, 12.4, 4, 1.0), 11.1),
         "error_rate": _measure(errors, 0.0061),
-        "client_error_rate": _measure(_wave(points, 0.012, 0.006, 2.0), 0.011),
+        "client_error_rate": _measure(wave(points, 0.012, 0.006, 2.0), 0.011),
         "first_token_ms": {"p50": 84.2, "p95": 187.0, "p99": 412.5, "previous_p95": 241.0, "series": first},
         "latency_ms": {
             "p50": 1240.0,
             "p95": 4870.0,
             "p99": 9120.0,
             "previous_p95": 4310.0,
-            "series": _wave(points, 4600, 900, 4.0),
+            "series": wave(points, 4600, 900, 4.0),
         },
-        "input_tokens_per_second": _measure(_wave(points, 3100, 700, 5.0), 2980.0),
-        "output_tokens_per_second": _measure(_wave(points, 812, 210, 6.0), 790.0),
+        "input_tokens_per_second": _measure(wave(points, 3100, 700, 5.0), 2980.0),
+        "output_tokens_per_second": _measure(wave(points, 812, 210, 6.0), 790.0),
         "cost_usd": {
             "value": 0.4172,
             "previous": 0.3871,
-            "series": _wave(points, 0.007, 0.002, 7.0),
+            "series": wave(points, 0.007, 0.002, 7.0),
             "unpriced_calls": 612,
         },
     }

@@ -31,10 +31,13 @@ def test_the_golden_numbers_stand_with_units_changes_and_lines(page: Page) -> No
 
 def test_unpriced_calls_never_look_free(page: Page, api: FakeApi) -> None:
     page.route(
-        "**/api/v1/overview*",
+        "**/api/v1/screen*",
         lambda route: route.fulfill(
-            json=route.fetch().json()
-            | {"cost_usd": {"value": 0, "previous": 0, "series": [0] * 60, "unpriced_calls": 9000}}
+            json=(shown := route.fetch().json())
+            | {
+                "overview": shown["overview"]
+                | {"cost_usd": {"value": 0, "previous": 0, "series": [0] * 60, "unpriced_calls": 9000}}
+            }
         ),
     )
     page.reload()
@@ -70,12 +73,12 @@ def test_models_show_state_reason_and_price(page: Page) -> None:
     table = page.get_by_test_id("models")
     expect(table).to_contain_text("smollm2-135m-instruct")
     row = table.locator("tr", has_text="anthropic")
-    expect(row).to_contain_text("failed")
-    expect(row).to_contain_text("circuit open for 12 s")
+    expect(row).to_contain_text("tripped")
+    expect(row).to_contain_text("6 of 10 attempts failed")
     expect(row).to_contain_text("unpriced")
     expect(table.locator("tr", has_text="gpt-4o-mini")).to_contain_text("$0.417")
     expect(table.locator("tr", has_text="llama_cpp").first).to_contain_text("5/8 +2")
-    table.get_by_role("button", name="assistant").click()
+    table.get_by_role("link", name="assistant", exact=True).click()
     expect(page).to_have_url(re.compile(r"/requests\?model=assistant"))
 
 
@@ -83,11 +86,13 @@ def test_the_strip_says_how_it_is_and_opens_the_processes(page: Page, api: FakeA
     strip = page.get_by_role("region", name="State")
     expect(strip).to_contain_text("Serving")
     expect(strip).to_contain_text("120 ms")
-    expect(strip).to_contain_text("v0.1.0")
+    expect(page.get_by_test_id("open-alerts")).to_have_text("no alerts")
+    expect(page.get_by_test_id("budget")).to_contain_text("41.0 %")
     expect(page.get_by_test_id("live")).to_have_text("live")
     api.level, api.reasons = "degraded", ["smollm2-135m-instruct restarts: killed by a signal"]
     expect(strip).to_contain_text("Degraded")
     expect(strip).to_contain_text("killed by a signal")
+    expect(page.get_by_test_id("open-alerts")).to_have_text("1 alert")
     strip.get_by_role("button").first.click()
     expect(strip).to_contain_text("control")
     expect(strip).to_contain_text("1 restart")
@@ -105,12 +110,12 @@ def test_a_server_that_is_away_is_said_and_the_numbers_stay(page: Page, watch: W
             "hint": "It restarts by itself.",
         }
     }
-    page.route("**/api/v1/overview*", lambda route: route.fulfill(status=503, json=body))
+    page.route("**/api/v1/screen*", lambda route: route.fulfill(status=503, json=body))
     strip = page.get_by_role("region", name="State")
     expect(strip).to_contain_text("No news")
     expect(strip).to_contain_text("Control is away. It restarts by itself. The numbers stand still since")
     expect(page.get_by_test_id("tile-latency")).to_contain_text("4.87")
-    page.unroute("**/api/v1/overview*")
+    page.unroute("**/api/v1/screen*")
     expect(strip).to_contain_text("Serving")
 
 
@@ -130,11 +135,14 @@ def test_before_the_first_call_there_are_lines_to_paste_and_a_button(
     api.calls.clear()
     page = open_page()
     first = page.get_by_test_id("first-call")
-    expect(first.locator("pre")).to_contain_text(f"curl {origin}/v1/chat/completions")
-    assert len(first.locator("pre").inner_text().strip().splitlines()) == 3
-    first.get_by_role("button", name="Python").click()
-    expect(first.locator("pre")).to_contain_text(f'base_url="{origin}/v1"')
-    assert len(first.locator("pre").inner_text().strip().splitlines()) == 3
+    for name, text in (
+        ("openai SDK", f'base_url="{origin}/v1"'),
+        ("curl", f"curl {origin}/v1/chat/completions"),
+        ("OpenTelemetry", f"OTEL_EXPORTER_OTLP_ENDPOINT={origin}"),
+    ):
+        first.get_by_role("button", name=name, exact=True).click()
+        expect(first.locator("pre")).to_contain_text(text)
+        assert len(first.locator("pre").inner_text().strip().splitlines()) == 3
     expect(page.get_by_test_id("tile-latency")).to_contain_text("\N{EN DASH}")
     first.get_by_role("button", name="Send a test request").click()
     expect(page.get_by_test_id("calls").locator("tbody tr")).to_have_count(1)

@@ -1,0 +1,65 @@
+// The JSON of the first screen's one answer, as types.
+import type { Marker } from "./measure-shapes.ts";
+import type { ModelRow, Overview } from "./shapes.ts";
+
+/** What a deployment's row shows beside its own numbers. */
+export interface Extra {
+  token_time_p95_ms: number | null;
+  cache_share: number | null;
+  breaker: "closed" | "open" | "half_open" | null;
+  cause: string | null;
+  in_flight: number;
+}
+
+export interface OpenAlert {
+  id: string;
+  rule: string;
+  severity: string;
+  summary: string;
+  link: string | null;
+  opened_at_ms: number;
+  is_acknowledged: boolean;
+}
+
+export interface OpenAlerts {
+  open: number;
+  critical: number;
+  acknowledged: number;
+  first: OpenAlert[];
+}
+
+export interface Screen {
+  now_ms: number;
+  window_s: number;
+  overview: Overview;
+  models: ModelRow[];
+  extras: Record<string, Extra>;
+  queued: number;
+  alerts: OpenAlerts;
+  markers: Marker[];
+  missing: string[];
+  objectives?: ObjectiveShown[] | null;
+  resources?: ResourceShown[] | null;
+}
+
+/** An objective as the first screen shows it. */
+export interface ObjectiveShown {
+  name: string;
+  measure: string;
+  target: number;
+  value: number | null;
+  /** What is left of the error budget, from 1 to below 0. */
+  budget_left: number | null;
+  /** How many times faster than allowed the budget goes. */
+  burn_rate: number | null;
+  state: "ok" | "burning" | "spent" | "unknown";
+}
+
+/** A thing there is only so much of. */
+export interface ResourceShown {
+  name: string;
+  used: number | null;
+  most: number | null;
+  unit: string;
+  note?: string | null;
+}

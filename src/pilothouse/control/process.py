@@ -25,9 +25,12 @@ from pilothouse.analytics.series_routes import router as series_router
 from pilothouse.api.app import create_app
 from pilothouse.api.backups import router as backups_router
 from pilothouse.api.counters import Counters
+from pilothouse.api.markers import router as markers_router
 from pilothouse.api.metrics import Instruments
 from pilothouse.api.metrics import router as metrics_router
 from pilothouse.api.processes import router as processes_router
+from pilothouse.api.screen import ScreenSettings
+from pilothouse.api.screen import router as screen_router
 from pilothouse.api.status import StatusReader
 from pilothouse.api.traffic import router as traffic_router
 from pilothouse.contracts.events import RequestCompleted
@@ -100,7 +103,7 @@ def assembled(
             desk=desk,
             admin_socket=home.admin_socket,
             allowed_hosts=_hosts(settings),
-            readable=(analytics_router, series_router),
+            readable=(analytics_router, series_router, markers_router, screen_router),
             routers=(metrics_router, processes_router, traffic_router, backups_router, configuration_router),
         )
         app.state.configuration = foundation.configuration
@@ -116,6 +119,8 @@ def assembled(
             tail=tail,
             is_allowed=is_allowed,
         )
+        app.state.state = foundation.engine
+        app.state.screen = ScreenSettings(foundation.engine, app.state.record, app.state.instruments)
         worker = Worker(
             [
                 Job("projector", ingest.tick, PROJECTION_S),

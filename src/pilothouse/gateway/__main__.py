@@ -26,6 +26,7 @@ from pilothouse.gateway.ending import Ending
 from pilothouse.gateway.follow import Follower
 from pilothouse.gateway.front import FrontDoor
 from pilothouse.gateway.health import Health
+from pilothouse.gateway.intake import Intake
 from pilothouse.gateway.limits.upkeep import STORE_ADDRESS, Upkeep
 from pilothouse.gateway.server import Server
 from pilothouse.gateway.settings import GatewayProcess
@@ -66,12 +67,15 @@ async def serve(process: GatewayProcess, pepper: bytes) -> None:
     health = Health(
         state, follower, journal, time.time_ns() // 1_000_000, upkeep=upkeep, certificate=certificate
     )
-    server = Server(FrontDoor(state, health), process.settings.limits, process.settings.deadlines)
+    intake = Intake(state, keyring)
+    server = Server(FrontDoor(state, health, intake), process.settings.limits, process.settings.deadlines)
     await server.listen(
         socket.socket(fileno=process.listen_fd),
         certificate.context if certificate is not None else None,
         is_shared=process.settings.workers > 1,
     )
+    if process.intake.enabled and process.intake.port is not None:
+        await server.listen_too(process.settings.host, process.intake.port)
     status = await serve_status(
         home.gateway_status_socket(process.worker), health.status, more={b"/usage": upkeep.usage}
     )
@@ -97,6 +101,7 @@ async def serve(process: GatewayProcess, pepper: bytes) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await intake.close()
         await pool.close()
         status.close()
         journal.close()

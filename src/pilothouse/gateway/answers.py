@@ -69,11 +69,22 @@ def whole(
 
 
 def error_bytes(
-    error: ApiError, *, extra: bytes = b"", will_close: bool = False, body: bytes | None = None
+    error: ApiError,
+    *,
+    extra: bytes = b"",
+    will_close: bool = False,
+    body: bytes | None = None,
+    content_type: bytes = JSON,
 ) -> bytes:
     """Returns an error as a whole answer; its body is in OpenAI's shape unless another is given."""
     if error.retry_after_s is not None:
         extra += b"retry-after: %d\r\n" % max(1, round(error.retry_after_s))
     if error.status == HTTPStatus.UNAUTHORIZED:
         extra += b"www-authenticate: Bearer\r\n"
-    return whole(error.status, body or error_body(error), extra=extra, will_close=will_close)
+    return whole(
+        error.status,
+        body or error_body(error),
+        extra=extra,
+        content_type=content_type,
+        will_close=will_close,
+    )

@@ -3,6 +3,8 @@
     POST /v1/chat/completions, /v1/completions, /v1/embeddings    the pipeline
     POST /v1/responses, /v1/messages                              the pipeline, in their own dialects
     POST /v1/messages/count_tokens                                counting.py
+    POST /v1/traces, /v1/metrics, /v1/logs                        intake.py
+    POST /v1/feedback                                             feedback.py
     GET  /v1/models, /v1/models/{id}                              catalogue.py
     GET  /livez, /readyz, /version                                health.py
     everything else                                               control, through forward.py
@@ -30,9 +32,12 @@ from pilothouse.gateway.client import ClientConnection, Upload
 from pilothouse.gateway.counting import count_tokens
 from pilothouse.gateway.dialects.catalogue import ANTHROPIC_CLIENT, RESPONSES_CLIENT
 from pilothouse.gateway.dialects.client import ClientDialect
+from pilothouse.gateway.feedback import PATH as FEEDBACK
+from pilothouse.gateway.feedback import give_feedback
 from pilothouse.gateway.forward import STREAMED_BODY_BYTES, Forwarding
 from pilothouse.gateway.health import Health
 from pilothouse.gateway.ids import new_call_id, usable_request_id
+from pilothouse.gateway.intake import SIGNALS, Intake
 from pilothouse.gateway.pipeline import take
 from pilothouse.gateway.request import Request
 from pilothouse.gateway.state import GatewayState
@@ -57,8 +62,9 @@ Answer = Callable[[Request], tuple[int, bytes]]
 class FrontDoor:
     """Takes every request of a worker."""
 
-    def __init__(self, state: GatewayState, health: Health) -> None:
+    def __init__(self, state: GatewayState, health: Health, intake: Intake) -> None:
         self._state = state
+        self._intake = intake
         self._local: dict[bytes, Answer] = {
             b"/livez": lambda _: (200, b'{"status":"live"}'),
             b"/readyz": lambda _: self._readyz(health),
@@ -89,6 +95,9 @@ class FrontDoor:
         if asked is not None and request.method == b"POST":
             take(self._state, client, request, asked[0], asked[1])
             return
+        if request.path in SIGNALS:
+            self._intake.take(client, request)
+            return
         try:
             self._handle_other(request, client, is_call=asked is not None)
         except ApiError as error:
@@ -103,6 +112,9 @@ class FrontDoor:
         path = request.path
         if path == COUNT_TOKENS and request.method == b"POST":
             count_tokens(self._state, client, request)
+            return
+        if path == FEEDBACK:
+            give_feedback(self._state, client, request)
             return
         if is_call or path == COUNT_TOKENS:
             raise MethodNotAllowedError(f"{_text(path)} takes POST only.", hint="Send a JSON body with POST.")

@@ -56,6 +56,7 @@ class Server:
         self._timer: asyncio.TimerHandle | None = None
         self._listener: asyncio.Server | None = None
         self._listening: socket.socket | None = None
+        self._second: asyncio.Server | None = None
         self._left_tick = 0
         self._burst = 0
         self._context: ssl.SSLContext | None = None
@@ -86,6 +87,12 @@ class Server:
         self._context = context
         self._resume_accepting()
 
+    async def listen_too(self, host: str, port: int) -> None:
+        """Accepts connections on a second port, which all workers share; in clear, so keep it on loopback."""
+        self._second = await self._loop.create_server(
+            lambda: ClientConnection(self), host, port, backlog=BACKLOG, reuse_port=True
+        )
+
     def renew(self, context: ssl.SSLContext) -> None:
         """Takes further connections with another TLS context; those that are open keep theirs."""
         self._context = context
@@ -115,6 +122,9 @@ class Server:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
+        if self._second is not None:
+            self._second.close()
+            self._second = None
         if self._listening is not None:
             self._loop.remove_reader(self._listening)
             self._listening.close()

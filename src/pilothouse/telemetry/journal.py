@@ -57,6 +57,8 @@ class Journal:
         self._handle = -1
         self._position = 0
         self._synced = 0
+        self._left: list[int] = []
+        """Segments that were ended and not synced."""
         self._refusal: str | None = None
         self._events_total = 0
         self._contents_dropped_total = 0
@@ -166,14 +168,35 @@ class Journal:
                 self._obey(await asyncio.to_thread(self._shortage))
                 if self._settings.sync_interval_s and time.monotonic() >= due:
                     due = time.monotonic() + self._settings.sync_interval_s
-                    await self._sync()
+                    await self.sync()
             except (OSError, JournalError) as error:
                 self._refusal = f"the journal cannot be kept: {error}"
+
+    async def sync(self) -> None:
+        """Has all that was appended so far reach the disk.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        left, self._left = self._left, []
+        try:
+            if self._position != self._synced:
+                self._synced = self._position
+                left.append(os.dup(self._handle))
+            for handle in left:
+                await asyncio.to_thread(os.fdatasync, handle)
+        finally:
+            for handle in left:
+                os.close(handle)
+        await asyncio.to_thread(self._keyring.sync)
 
     def close(self) -> None:
         """Ends the run: cuts the segment to what is in it, drops the spare, lets the lock go."""
         if self._lock < 0:
             return
+        for handle in self._left:
+            os.close(handle)
+        self._left.clear()
         if self._handle >= 0:
             os.ftruncate(self._handle, self._position)
             os.close(self._handle)
@@ -224,11 +247,14 @@ class Journal:
         os.pwrite(fresh, head, 0)
         # Made visible before the old one ends, so that a reader never sees the run without a segment.
         Path(self._spare_path).rename(f"{self._folder}/{self._run}-{number:06d}.segment")
-        old, used = self._handle, self._position
+        old, used, synced = self._handle, self._position, self._synced
         self._handle, self._position, self._number, self._synced = fresh, len(head), number, 0
         if old >= 0:
             os.ftruncate(old, used)
-            os.close(old)
+            if self._settings.sync_interval_s and synced != used:
+                self._left.append(old)  # its last frames have not reached the disk
+            else:
+                os.close(old)
 
     def _allocate_spare(self) -> None:
         try:
@@ -270,13 +296,3 @@ class Journal:
         if used > self._settings.quota_bytes:
             return f"the journal is over its quota: {used} of {self._settings.quota_bytes} bytes"
         return None
-
-    async def _sync(self) -> None:
-        if self._position != self._synced:
-            self._synced = self._position
-            handle = os.dup(self._handle)
-            try:
-                await asyncio.to_thread(os.fdatasync, handle)
-            finally:
-                os.close(handle)
-        await asyncio.to_thread(self._keyring.sync)

@@ -36,6 +36,11 @@ from pilothouse.telemetry.keyring import Keyring
 router = APIRouter(prefix="/api/v1")
 
 KEEP_ALIVE_S = 15.0
+PAUSE_S = 0.5
+"""How long a thinned tail rests after a batch: nobody reads faster, and each message costs the gateway."""
+FEW_CALLS = 5
+"""A batch this small is no flood: the next one may follow at once."""
+ALL_CALLS = CallFilter()
 MOST_NAME_CHARACTERS = 300
 
 DeploymentState = Literal["ready", "starting", "restarting", "stopped", "failed", "unknown"]
@@ -137,6 +142,8 @@ class Watcher(Protocol):
     """One who watches calls get on record."""
 
     is_closed: bool
+    lost: int
+    """How many calls were dropped because they were not taken in time."""
 
     async def take(self, timeout_s: float) -> list[RequestCompleted]:
         """Waits for calls, and returns those there are."""
@@ -263,10 +270,21 @@ def show_calls(
 
 
 @router.get("/requests/tail", tags=["Record"], summary="Calls as they get on record")
-async def tail_calls(request: Request, record: RecordHere, only: FilterHere) -> StreamingResponse:
-    """Sends each call as a server-sent event `call` when it gets on record, until you hang up."""
+async def tail_calls(
+    request: Request,
+    record: RecordHere,
+    only: FilterHere,
+    most: Annotated[
+        int | None,
+        Query(ge=1, le=1000, description="Calls in half a second at most; the others are only counted."),
+    ] = None,
+) -> StreamingResponse:
+    """Sends each call as a server-sent event `call` when it gets on record, until you hang up.
+
+    With `most`, the newest are sent when there are more, and an event `skipped` says how many were left out.
+    """
     return StreamingResponse(
-        _events(request, record, only),
+        _events(request, record, only, most),
         media_type="text/event-stream",
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )
@@ -282,17 +300,32 @@ def show_call(
         return get_call(record.analytics, call_id, keyring=record.keyring, key_names=record.key_names())
 
 
-async def _events(request: Request, record: Record, only: CallFilter) -> AsyncIterator[bytes]:
+async def _events(
+    request: Request, record: Record, only: CallFilter, most: int | None
+) -> AsyncIterator[bytes]:
+    lost = 0
     with record.tail.watch() as watcher:
         yield b": these are the calls that get on record from now on\n\n"
         while not watcher.is_closed:
-            calls = await watcher.take(KEEP_ALIVE_S)
+            events = await watcher.take(KEEP_ALIVE_S)
+            skipped, lost = watcher.lost - lost, watcher.lost
+            if most is not None and only == ALL_CALLS:  # no need to look at those left out
+                skipped += max(0, len(events) - most)
+                events = events[-most:]
             if not await asyncio.to_thread(record.is_allowed, request):
                 return
-            names = await asyncio.to_thread(record.key_names) if calls else {}
-            shown = [call for event in calls if only.matches(call := call_of_event(event, names))]
+            names = await asyncio.to_thread(record.key_names) if events else {}
+            shown = [call for event in events if only.matches(call := call_of_event(event, names))]
+            if most is not None and len(shown) > most:
+                skipped += len(shown) - most
+                shown = shown[-most:]
+            said = b"".join(_event(call) for call in shown)
+            if most is not None and skipped:
+                said += b"event: skipped\ndata: %d\n\n" % skipped
             # Also when all calls were of another kind: a silent connection is closed on the way.
-            yield b"".join(_event(call) for call in shown) or b": still here\n\n"
+            yield said or b": still here\n\n"
+            if most is not None and len(events) > FEW_CALLS:
+                await asyncio.sleep(PAUSE_S)
 
 
 def _event(call: object) -> bytes:

@@ -1,6 +1,7 @@
 """The first screen's one answer, and the markers beside the charts, from a real control process."""
 
 import gzip
+import json
 import time
 
 import pytest
@@ -8,6 +9,7 @@ from sqlalchemy import create_engine, insert
 from tests.integration.control.conftest import Control, Start
 
 from pilothouse.contracts.home import Home
+from pilothouse.network import sync
 from pilothouse.store.tables import alerts
 
 SMALL_BYTES = 12_000
@@ -108,3 +110,28 @@ def test_markers_tell_starts_configurations_and_alerts_but_no_key(control: Contr
     assert (
         control.root("GET", f"/api/v1/markers?from_ms=0&to_ms={now_ms - 86_400_000 * 30}").json["data"] == []
     )
+
+
+def test_a_thinned_tail_sends_the_newest_and_counts_the_others(control: Control) -> None:
+    url = f"unix:{control.home.control_socket}:/api/v1/requests/tail?most=3"
+    headers = {"authorization": f"Bearer {control.root_key}"}
+    with sync.stream("GET", url, headers=headers, timeout_s=20, idle_timeout_s=20) as answer:
+        lines = answer.lines()
+        assert next(lines).startswith(":")
+        wanted = [f"01b-{number:03}" for number in range(40)]
+        for call_id in wanted:
+            control.record(call_id)
+        seen: list[str] = []
+        skipped, event = 0, ""
+        while len(seen) + skipped < len(wanted):
+            name, _, data = next(lines).partition(":")
+            if name == "event":
+                event = data.strip()
+            elif name == "data" and event == "skipped":
+                skipped += int(data)
+            elif name == "data":
+                seen.append(json.loads(data)["call_id"])
+    assert skipped > 0
+    assert len(seen) + skipped == len(wanted)
+    assert seen[-1] == wanted[-1]
+    assert seen == sorted(seen)

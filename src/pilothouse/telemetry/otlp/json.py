@@ -31,19 +31,19 @@ Whole = int | str
 """64-bit numbers come as text, or as numbers."""
 
 
-class _Wire(msgspec.Struct, rename="camel"):
+class _Wire(msgspec.Struct, frozen=True, rename="camel"):
     """The base of all: members in camel case; unknown ones are let be, as the specification asks."""
 
 
-class _List(_Wire):
+class _List(_Wire, frozen=True):
     values: list["_Value"] = []
 
 
-class _Pairs(_Wire):
+class _Pairs(_Wire, frozen=True):
     values: list["_Pair"] = []
 
 
-class _Value(_Wire):
+class _Value(_Wire, frozen=True):
     string_value: str | None = None
     bool_value: bool | None = None
     int_value: Whole | None = None
@@ -53,37 +53,37 @@ class _Value(_Wire):
     bytes_value: str | None = None
 
 
-class _Pair(_Wire):
+class _Pair(_Wire, frozen=True):
     key: str
     value: _Value = _Value()
 
 
-class _Holder(_Wire):
+class _Holder(_Wire, frozen=True):
     attributes: list[_Pair] = []
 
 
-class _Scope(_Wire):
+class _Scope(_Wire, frozen=True):
     name: str = ""
     version: str = ""
 
 
-class _Event(_Wire):
+class _Event(_Wire, frozen=True):
     name: str = ""
     time_unix_nano: Whole = 0
     attributes: list[_Pair] = []
 
 
-class _Link(_Wire):
+class _Link(_Wire, frozen=True):
     trace_id: str = ""
     span_id: str = ""
 
 
-class _Status(_Wire):
+class _Status(_Wire, frozen=True):
     code: int = 0
     message: str = ""
 
 
-class _Span(_Wire):
+class _Span(_Wire, frozen=True):
     trace_id: str = ""
     span_id: str = ""
     parent_span_id: str = ""
@@ -97,21 +97,21 @@ class _Span(_Wire):
     status: _Status = _Status()
 
 
-class _ScopeSpans(_Wire):
+class _ScopeSpans(_Wire, frozen=True):
     scope: _Scope = _Scope()
     spans: list[_Span] = []
 
 
-class _ResourceSpans(_Wire):
+class _ResourceSpans(_Wire, frozen=True):
     resource: _Holder = _Holder()
     scope_spans: list[_ScopeSpans] = []
 
 
-class _Traces(_Wire):
+class _Traces(_Wire, frozen=True):
     resource_spans: list[_ResourceSpans] = []
 
 
-class _Record(_Wire):
+class _Record(_Wire, frozen=True):
     time_unix_nano: Whole = 0
     observed_time_unix_nano: Whole = 0
     severity_text: str = ""
@@ -123,21 +123,21 @@ class _Record(_Wire):
     span_id: str = ""
 
 
-class _ScopeLogs(_Wire):
+class _ScopeLogs(_Wire, frozen=True):
     scope: _Scope = _Scope()
     log_records: list[_Record] = []
 
 
-class _ResourceLogs(_Wire):
+class _ResourceLogs(_Wire, frozen=True):
     resource: _Holder = _Holder()
     scope_logs: list[_ScopeLogs] = []
 
 
-class _Logs(_Wire):
+class _Logs(_Wire, frozen=True):
     resource_logs: list[_ResourceLogs] = []
 
 
-class _Point(_Wire):
+class _Point(_Wire, frozen=True):
     time_unix_nano: Whole = 0
     attributes: list[_Pair] = []
     as_int: Whole | None = None
@@ -148,11 +148,11 @@ class _Point(_Wire):
     bucket_counts: list[Whole] = []
 
 
-class _Points(_Wire):
+class _Points(_Wire, frozen=True):
     data_points: list[_Point] = []
 
 
-class _Metric(_Wire):
+class _Metric(_Wire, frozen=True):
     name: str = ""
     unit: str = ""
     gauge: _Points | None = None
@@ -162,17 +162,17 @@ class _Metric(_Wire):
     summary: _Points | None = None
 
 
-class _ScopeMetrics(_Wire):
+class _ScopeMetrics(_Wire, frozen=True):
     scope: _Scope = _Scope()
     metrics: list[_Metric] = []
 
 
-class _ResourceMetrics(_Wire):
+class _ResourceMetrics(_Wire, frozen=True):
     resource: _Holder = _Holder()
     scope_metrics: list[_ScopeMetrics] = []
 
 
-class _Metrics(_Wire):
+class _Metrics(_Wire, frozen=True):
     resource_metrics: list[_ResourceMetrics] = []
 
 

@@ -1,0 +1,107 @@
+"""What was asked and what was answered in one span, composed from whichever convention said it.
+
+Refuses to know numbers and times. Invariant: content is taken out of the draft by its meaning; what stays
+there is kept under its own name.
+"""
+
+from typing import Any
+
+from pilothouse.telemetry.semconv import early, genai, openinference, openllmetry, values
+from pilothouse.telemetry.semconv.draft import Draft
+from pilothouse.telemetry.semconv.messages import choices, completion, messages
+
+__all__ = ["compose"]
+
+Composed = tuple[Any, Any]
+
+INPUTS = ("traceloop.entity.input", "input.value")
+OUTPUTS = ("traceloop.entity.output", "output.value")
+
+
+def compose(draft: Draft, kind: str) -> Composed:
+    """Returns the request and the response of a span, each `None` where nothing was said."""
+    if not draft.held and not draft.trees and not draft.turns and not draft.answers:
+        return None, None
+    if kind == "tool":
+        return _tool(draft)
+    if kind in ("retrieval", "reranker"):
+        return _documents(draft)
+    if kind == "embeddings":
+        return _embeddings(draft)
+    return _conversation(draft, is_model=kind == "llm")
+
+
+def _conversation(draft: Draft, *, is_model: bool) -> Composed:
+    said: list[dict[str, Any]] = []
+    answered: list[dict[str, Any]] = []
+    for read in (
+        genai.conversation,
+        openinference.conversation,
+        openllmetry.conversation,
+        early.conversation,
+    ):
+        asked, made = read(draft)
+        said, answered = said or asked, answered or made
+    offered = genai.offered(draft) or openinference.offered(draft) or openllmetry.offered(draft)
+    request: Any = {"messages": said} if said else _asked(draft, is_model=is_model)
+    response: Any = {"choices": answered} if answered else _answered(draft, is_model=is_model)
+    if offered:
+        request = {**request, "tools": offered} if isinstance(request, dict) else {"tools": offered}
+    return request, response
+
+
+def _asked(draft: Draft, *, is_model: bool) -> Any:
+    value = values.parsed(draft.take(*INPUTS))
+    if not is_model or value is None:
+        return value
+    if isinstance(value, dict):
+        if not isinstance(value.get("messages"), list):
+            return value
+        kept = {name: value[name] for name in ("tools", "tool_choice", "response_format") if name in value}
+        return {"messages": messages(value["messages"]), **kept}
+    return {"messages": messages(value)}
+
+
+def _answered(draft: Draft, *, is_model: bool) -> Any:
+    value = values.parsed(draft.take(*OUTPUTS))
+    if not is_model or value is None or isinstance(value, dict):
+        return value
+    if isinstance(value, list):
+        return {"choices": choices(value)}
+    return {"choices": [completion({"role": "assistant", "content": values.as_text(value)}, None, 0)]}
+
+
+def _tool(draft: Draft) -> Composed:
+    arguments = draft.take("gen_ai.tool.call.arguments", *INPUTS, "tool.parameters")
+    result = draft.take("gen_ai.tool.call.result", *OUTPUTS)
+    return values.parsed(arguments), values.parsed(result)
+
+
+def _documents(draft: Draft) -> Composed:
+    query = draft.take("gen_ai.retrieval.query.text", "gen_ai.memory.query.text", "reranker.query", *INPUTS)
+    request = {} if query is None else {"query": values.parsed(query)}
+    given = openinference.documents(draft, "reranker.input_documents")
+    if given:
+        request["documents"] = given
+    found = values.parsed(draft.take("gen_ai.retrieval.documents", "gen_ai.memory.records"))
+    if not isinstance(found, list):
+        found = [] if found is None else [found]
+    found += openinference.documents(draft, "retrieval.documents")
+    found += openinference.documents(draft, "reranker.output_documents")
+    if found:
+        return request or None, {"documents": found}
+    return request or None, values.parsed(draft.take(*OUTPUTS))
+
+
+def _embeddings(draft: Draft) -> Composed:
+    asked, answered = openinference.texts(draft)
+    one = draft.take("embedding.text")
+    if one is not None:
+        asked.append(one)
+    if not asked:
+        said, _ = openllmetry.conversation(draft)
+        asked = [message.get("content") for message in said or messages(draft.take("gen_ai.input.messages"))]
+    if asked:
+        return {"input": asked}, {"embeddings": answered} if answered else None
+    value = values.parsed(draft.take(*INPUTS))
+    return None if value is None else {"input": value}, {"embeddings": answered} if answered else None

@@ -39,7 +39,7 @@ export interface Screen {
   markers: Marker[];
   missing: string[];
   objectives?: ObjectiveShown[] | null;
-  resources?: ResourceShown[] | null;
+  resources?: ResourcesShown | null;
 }
 
 /** An objective as the first screen shows it. */
@@ -56,10 +56,32 @@ export interface ObjectiveShown {
 }
 
 /** A thing there is only so much of. */
-export interface ResourceShown {
+export interface Headroom {
   name: string;
-  used: number | null;
-  most: number | null;
-  unit: string;
-  note?: string | null;
+  title: string;
+  unit: "cores" | "bytes" | "files" | "share" | "slots" | "watts" | "celsius";
+  used: number;
+  most: number;
+  left: number;
+  share: number;
+  /** When nothing is left if it goes on so. */
+  full_in_s: number | null;
+  /** Shares of the last hour, oldest first. */
+  history: number[];
+}
+
+export interface GpuShown {
+  index: number;
+  name: string;
+  power_w: number | null;
+  temperature_c: number | null;
+  /** The driver's critical errors by their Xid. */
+  xids: Record<string, number>;
+}
+
+export interface ResourcesShown {
+  cpus: number;
+  load: number[];
+  headroom: Headroom[];
+  gpus: GpuShown[];
 }

@@ -121,13 +121,36 @@ OBJECTIVES: list[Json] = [
         "state": "ok",
     },
 ]
-RESOURCES: list[Json] = [
-    {"name": "CPU", "used": 0.62, "most": 1.0, "unit": "share", "note": "2 cores"},
-    {"name": "Memory", "used": 5_100_000_000, "most": 8_200_000_000, "unit": "bytes"},
-    {"name": "Disk", "used": 71_000_000_000, "most": 78_000_000_000, "unit": "bytes", "note": "home folder"},
-    {"name": "GPU 0", "used": 0.34, "most": 1.0, "unit": "share", "note": "NVIDIA H200, 41 °C, 212 W"},
-    {"name": "GPU 0 memory", "used": 58_000_000_000, "most": 150_000_000_000, "unit": "bytes"},
-]
+
+
+def _room(name: str, title: str, unit: str, used: float, most: float, full_in_s: float | None = None) -> Json:
+    share = used / most
+    return {
+        "name": name,
+        "title": title,
+        "unit": unit,
+        "used": used,
+        "most": most,
+        "left": most - used,
+        "share": share,
+        "full_in_s": full_in_s,
+        "history": [min(1.0, value) for value in fake_data.wave(60, share, share / 5, used % 7)],
+    }
+
+
+RESOURCES: Json = {
+    "cpus": 2,
+    "load": [1.2, 1.1, 0.9],
+    "headroom": [
+        _room("cpu", "CPU", "cores", 1.24, 2),
+        _room("memory", "Memory", "bytes", 5.1e9, 8.2e9),
+        _room("disk", "Disk", "bytes", 71e9, 78e9, 9 * 3600),
+        _room("open_files", "Open files", "files", 412, 20_000),
+        _room("gpu0", "GPU 0", "share", 0.34, 1),
+        _room("gpu0_memory", "GPU 0 memory", "bytes", 58e9, 150e9),
+    ],
+    "gpus": [{"index": 0, "name": "NVIDIA H200", "power_w": 212, "temperature_c": 41, "xids": {}}],
+}
 
 
 def screen(now_ms: int, window_s: int, *, calls: int, is_well: bool) -> Json:

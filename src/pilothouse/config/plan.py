@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from pilothouse.config.alerting import alerting_problems, receiver_secrets
 from pilothouse.config.load import Loaded, raise_for
+from pilothouse.config.measuring import measuring_problems
 from pilothouse.config.references import Problems, secret_name
 from pilothouse.registry.catalogue import BUNDLE
 from pilothouse.rollout.check import problems
@@ -36,7 +37,10 @@ def check_plan(loaded: Loaded, environment: Mapping[str, str]) -> None:
     for place, variable in _own_references(loaded).items():
         if variable not in environment:
             found.add(place, f"the environment variable {variable} is not set.", f"Set {variable}.")
-    for where, message, hint in alerting_problems(loaded.configuration):
+    for where, message, hint in (
+        *alerting_problems(loaded.configuration),
+        *measuring_problems(loaded.configuration),
+    ):
         found.add(where, message, hint)
     raise_for(found)
 

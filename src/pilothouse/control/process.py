@@ -9,7 +9,7 @@ import logging
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +36,8 @@ from pilothouse.api.traffic import router as traffic_router
 from pilothouse.contracts.events import RequestCompleted
 from pilothouse.control.foundation import Foundation
 from pilothouse.control.ingest import IngestJob
+from pilothouse.control.measuring import ROUTERS as MEASURING_ROUTERS
+from pilothouse.control.measuring import Measuring
 from pilothouse.control.serving import ServingNow
 from pilothouse.control.settings import ControlSettings
 from pilothouse.control.sockets import listening
@@ -91,19 +93,20 @@ def assembled(
     projector = Projector(home.journal, analytics, content_retention_days=retention_days)
     with closing(projector):
         counters, tail, status = Counters(), Tail[RequestCompleted](), StatusReader(home)
+        measuring = Measuring.of(settings, analytics, projector)
         ingest = IngestJob(
             projector,
             retention=Retention(home.journal, analytics, projector, settings.journal),
             desk=desk,
             counters=counters,
-            told=tail.give,
+            told=partial(_tell, tail, measuring),
             now_ms=now_ms,
         )
         app = create_app(
             desk=desk,
             admin_socket=home.admin_socket,
             allowed_hosts=_hosts(settings),
-            readable=(analytics_router, series_router, markers_router, screen_router),
+            readable=(analytics_router, series_router, markers_router, screen_router, *MEASURING_ROUTERS),
             routers=(metrics_router, processes_router, traffic_router, backups_router, configuration_router),
         )
         app.state.configuration = foundation.configuration
@@ -121,15 +124,22 @@ def assembled(
         )
         app.state.state = foundation.engine
         app.state.screen = ScreenSettings(foundation.engine, app.state.record, app.state.instruments)
+        measuring.mount(app)
         worker = Worker(
             [
                 Job("projector", ingest.tick, PROJECTION_S),
                 Job("publication", foundation.publisher.tick, PUBLICATION_S),
+                *measuring.jobs,
                 Job("retention", ingest.retain, RETENTION_S),
                 Job("expiry", lambda now: desk.forget_expired(now) < 0, EXPIRY_S),
             ]
         )
         yield Parts(app, tail, ingest, worker)
+
+
+def _tell(tail: Tail[RequestCompleted], measuring: Measuring, calls: Sequence[RequestCompleted]) -> None:
+    tail.give(calls)
+    measuring.give(calls)
 
 
 class _Server(uvicorn.Server):

@@ -100,6 +100,7 @@ def control_child(plan: Plan, engine_numbers: Mapping[str, int] | None = None) -
         state=plan.configuration.state,
         alerts=plan.configuration.alerts,
         receivers=plan.configuration.receivers,
+        objectives=plan.configuration.objectives,
         secrets=tuple(sorted(plan.settled.secrets)),
         own_secrets=plan.settled.control_secrets,
         root_key=plan.root_key,

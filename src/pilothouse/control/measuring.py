@@ -1,0 +1,55 @@
+"""Puts together what says things of calls: feedback joined, objectives kept.
+
+Refuses to know how any of it is computed. Invariant: what is mounted answers from the start, with nothing
+counted yet.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from pilothouse.analytics.numbers_routes import router as numbers_router
+from pilothouse.contracts.events import RequestCompleted
+from pilothouse.control.judging import JUDGING_S, Judging
+from pilothouse.control.settings import ControlSettings
+from pilothouse.monitors.objectives.keeper import KEEPING_S, Keeper
+from pilothouse.monitors.objectives.routes import router as objectives_router
+from pilothouse.store.analytics import Analytics
+from pilothouse.store.projector import Projector
+from pilothouse.worker import Job
+
+__all__ = ["ROUTERS", "Measuring"]
+
+ROUTERS = (numbers_router, objectives_router)
+"""Routes for everybody with a key or a session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """What the rest of the process needs of it."""
+
+    judging: Judging
+    objectives: Keeper
+
+    @classmethod
+    def of(cls, settings: ControlSettings, analytics: Analytics, projector: Projector) -> "Measuring":
+        """Returns it, put together."""
+        return cls(Judging(analytics, projector), Keeper(analytics, settings.objectives))
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """What is to be done regularly."""
+        jobs = (Job("judging", self.judging.tick, JUDGING_S),)
+        return (*jobs, Job("objectives", self.objectives.tick, KEEPING_S)) if self.objectives.kept else jobs
+
+    def give(self, calls: Sequence[RequestCompleted]) -> None:
+        """Takes calls that got on record; from the projector's thread."""
+        self.judging.give(calls)
+
+    def mount(self, app: FastAPI) -> None:
+        """Hands the API, the metrics and the first screen what they ask for."""
+        app.state.objectives = self.objectives
+        app.state.instruments.further.append(self.objectives.families)
+        if self.objectives.kept:
+            app.state.screen.sources["objectives"] = lambda now_ms, window_s: self.objectives.shown()  # noqa: ARG005 - as the screen asks

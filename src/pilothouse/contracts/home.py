@@ -33,6 +33,11 @@ class Home(msgspec.Struct, frozen=True):
         return f"{self.analytics}/staging"
 
     @property
+    def export_cursor(self) -> str:
+        """How far the journal was sent on as OpenTelemetry."""
+        return f"{self.root}/state/export-cursor.json"
+
+    @property
     def archive(self) -> str:
         """The folder of cold days, as Parquet."""
         return f"{self.analytics}/archive"
@@ -66,6 +71,11 @@ class Home(msgspec.Struct, frozen=True):
     def verifying_key(self) -> str:
         """Ed25519 public key that verifies snapshots, raw 32 bytes."""
         return f"{self.keys}/snapshot.pub"
+
+    @property
+    def search_key(self) -> str:
+        """32 random bytes under which words are hashed for the text index (0600; control only)."""
+        return f"{self.keys}/search.key"
 
     @property
     def root_key(self) -> str:

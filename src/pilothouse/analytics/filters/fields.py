@@ -9,7 +9,7 @@ from typing import Literal
 
 from pilothouse.analytics.filters.quantities import Unit
 
-__all__ = ["FIELDS", "SCORE_PREFIX", "Field", "Kind", "field_of"]
+__all__ = ["CALL_ERROR", "CALL_KIND", "FIELDS", "SCORE_PREFIX", "Field", "Kind", "field_of"]
 
 Kind = Literal["text", "number", "time", "boolean", "choice", "key", "content", "feedback", "score"]
 

@@ -1,0 +1,41 @@
+"""When traces were, by the hints: narrow rows that say in which seconds a trace lies.
+
+Refuses to know what is in a trace. Invariant: all rows of a trace lie in the span of time given for it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pilothouse.store.dialects.reader import Question, Reader
+from pilothouse.store.trace_keys import trace_key
+
+__all__ = ["QUESTIONS", "times_of"]
+
+QUESTIONS = ("traces.times",)
+S_NS = 10**9
+LAST_S = 2**32 - 1
+
+
+def times_of(
+    reader: Reader, traces: Sequence[str], *, low_ns: int = 0, high_ns: int | None = None
+) -> tuple[int, int] | None:
+    """Returns a span of time that holds all rows of `traces`; `None` when there is no hint of any.
+
+    Args:
+        reader: Who answers.
+        traces: Trace ids.
+        low_ns: Look no further back.
+        high_ns: Nor later; `None` for no bound.
+    """
+    given: dict[str, Any] = {
+        "keys": [trace_key(one) for one in traces],
+        "low": max(0, low_ns) // S_NS,
+        "high": LAST_S if high_ns is None else min(high_ns // S_NS, LAST_S),
+    }
+    text = (
+        "SELECT min(at_s), max(at_s) FROM trace_hints "  # noqa: S608 - our own words
+        f"WHERE at_s >= $low AND at_s <= $high AND {reader.dialect.is_one_of('trace_key', '$keys')}"
+    )
+    first, last = reader.rows(Question("traces.times", text, given))[0]
+    # ClickHouse says 0 where there is none.
+    return None if not last else (int(first) * S_NS, (int(last) + 1) * S_NS)

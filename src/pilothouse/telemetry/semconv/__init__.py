@@ -4,6 +4,20 @@ Refuses to know the wire, files and databases. Invariant: what comes in under an
 `contracts/spans.py`, and what goes out is named by `outgoing.py`; nobody else knows a name.
 """
 
-from pilothouse.telemetry.semconv.outgoing import AttributeValue, attributes, span_name
+from pilothouse.telemetry.semconv.outgoing import (
+    AttributeValue,
+    Conventions,
+    attributes,
+    content_attributes,
+    metric_names,
+    span_name,
+)
 
-__all__ = ["AttributeValue", "attributes", "span_name"]
+__all__ = [
+    "AttributeValue",
+    "Conventions",
+    "attributes",
+    "content_attributes",
+    "metric_names",
+    "span_name",
+]

@@ -15,6 +15,7 @@ from pilothouse.access.routes import pages as access_pages
 from pilothouse.access.routes import router as access_router
 from pilothouse.api import console, documents, errors
 from pilothouse.api.headers import BrowserHeaders
+from pilothouse.api.leaving import Leaving
 from pilothouse.api.limits import BodyLimit
 
 MAX_BODY_BYTES = 1_048_576
@@ -55,6 +56,7 @@ def create_app(
     errors.install(app)
     app.add_middleware(BodyLimit, most_bytes=MAX_BODY_BYTES)
     app.add_middleware(BrowserHeaders)
+    app.add_middleware(Leaving)
     for router in readable:
         app.include_router(router, dependencies=[Depends(Needs("viewer"))])
     for router in (access_router, access_pages, *routers, documents.router, console.router):

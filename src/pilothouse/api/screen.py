@@ -27,6 +27,7 @@ from pilothouse.api.markers import Marker, OpenAlerts, markers_between, open_ale
 from pilothouse.api.metrics import Instruments
 from pilothouse.api.traffic import DeploymentTraffic, traffic_of
 from pilothouse.contracts.errors import PilothouseError
+from pilothouse.store.asking import for_everybody
 
 __all__ = ["GOOD_FOR_MS", "Screen", "ScreenSettings", "router"]
 
@@ -100,7 +101,8 @@ def show_screen(
     """Numbers, models, resources, objectives, open alerts and markers; made at most once a second for all."""
     settings = request.app.state.screen
     assert isinstance(settings, ScreenSettings)
-    body = settings.bodies.get(window_s, lambda: _body(settings, now, window_s), now_ms=now)
+    with for_everybody():
+        body = settings.bodies.get(window_s, lambda: _body(settings, now, window_s), now_ms=now)
     return respond_with(request, body)
 
 

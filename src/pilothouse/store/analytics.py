@@ -19,6 +19,7 @@ from pathlib import Path
 import duckdb
 
 from pilothouse.contracts.errors import ConfigurationError
+from pilothouse.store.asking import stoppable
 from pilothouse.store.duck_reader import DuckReader, told_plainly
 from pilothouse.store.schema import CONTENT_SCHEMA, MIGRATIONS
 from pilothouse.store.settings import StoreSettings
@@ -98,7 +99,7 @@ class Analytics:
         """
         cursor = self._connection.cursor()
         try:
-            with told_plainly(self._settings.query_timeout_s):
+            with told_plainly(self._settings.query_timeout_s), stoppable(cursor.interrupt):
                 cursor.execute(
                     f"SET SESSION max_execution_time = {int(self._settings.query_timeout_s * 1000)}"
                 )

@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 
 from pilothouse.contracts.errors import UnavailableError
+from pilothouse.store.asking import check
 from pilothouse.store.dialects.dialect import Dialect
 from pilothouse.store.dialects.duckdb import DUCKDB
 from pilothouse.store.dialects.reader import Question
@@ -37,6 +38,7 @@ class DuckReader:
 
     def rows(self, question: Question) -> list[tuple[Any, ...]]:
         """Returns the answer's rows."""
+        check()
         return self._connection.execute(question.sql, question.given()).fetchall()
 
     def content(self, day: str) -> AbstractContextManager[str | None]:

@@ -164,11 +164,11 @@ class RollUps:
         return until - 1 if not row or row[0] is None else min(until - 1, int(row[0]) // MINUTE_NS)
 
     def _end_of_step(self, start: int, until: int) -> int:
-        """Returns how far to roll up at once: an hour of old calls, or less where there are many."""
-        end = min(until, _hour(start) + HOUR)
+        """Returns how far to roll up at once: a day of old calls, or less where there are many."""
+        end = min(until, _hour(start) + DAY)
         while end - start > 1 and self._count(start, end) > MOST_AT_ONCE:
             end = start + (end - start) // 2
-        if end < until and not self._count(start, end):  # nothing for an hour: go on where there is something
+        if end < until and not self._count(start, end):  # nothing for a day: go on where there is something
             row = self._connection.execute(
                 "SELECT min(at_ns) FROM calls WHERE at_ns >= ? AND at_ns < ?",
                 [end * MINUTE_NS, until * MINUTE_NS],

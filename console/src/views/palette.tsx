@@ -94,7 +94,6 @@ export function Palette(props: PaletteProps) {
     dialog.current?.showModal();
     return () => dialog.current?.close();
   }, []);
-  useEffect(() => setAt(0), [text]);
   useEffect(() => document.getElementById(`palette-${active}`)?.scrollIntoView({ block: "nearest" }), [active]);
 
   const choose = (one: Found | undefined): void => {
@@ -131,7 +130,11 @@ export function Palette(props: PaletteProps) {
         <input
           type="text" role="combobox" autofocus autocomplete="off" spellcheck={false} placeholder="Page, model, key, id of a call or trace, action" value={text}
           aria-expanded="true" aria-controls="palette-list" aria-activedescendant={found.length > 0 ? `palette-${active}` : undefined}
-          onInput={(event) => setText(event.currentTarget.value)} onKeyDown={onKey}
+          onKeyDown={onKey}
+          onInput={(event) => {
+            setText(event.currentTarget.value);
+            setAt(0);
+          }}
         />
         <Kbd>Esc</Kbd>
       </label>

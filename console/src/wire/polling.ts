@@ -43,10 +43,13 @@ export function usePolled<T>(path: string | null, every_ms: number): Polled<T> {
       if (!isEnded && !document.hidden) timer = window.setTimeout(() => void round(), every_ms);
     };
     const onVisible = (): void => {
-      if (!document.hidden) void round();
+      if (document.hidden) window.clearTimeout(timer);
+      else void round();
     };
 
-    kick.current = () => void round();
+    kick.current = () => {
+      if (!document.hidden) void round();
+    };
     document.addEventListener("visibilitychange", onVisible);
     void round();
     return () => {

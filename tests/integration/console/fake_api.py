@@ -73,6 +73,7 @@ class FakeApi:
         self.token_s = TOKEN_S
         self.level = "ok"
         self.screens = 0
+        self.calls_counted: int | None = None
         self.reasons: list[str] | None = None
         self._tails: set[asyncio.Queue[Json | None]] = set()
         self._tails_changed = threading.Condition()
@@ -230,6 +231,8 @@ class FakeApi:
         shown = fake_screen.screen(now_ms, window_s, calls=calls, is_well=self.level == "ok")
         if self.level != "ok":
             shown["overview"]["state"] = {"level": self.level, "reasons": self.reasons or []}
+        if self.calls_counted is not None:
+            shown["overview"]["calls"] = self.calls_counted
         self.screens += 1
         return JSONResponse(shown)
 

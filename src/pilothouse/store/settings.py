@@ -4,12 +4,44 @@ Refuses to know what is kept. Invariant: every field has a default that is safe 
 """
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 
-__all__ = ["StateSettings", "StoreSettings"]
+__all__ = ["KeepSettings", "StateSettings", "StoreSettings"]
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class KeepSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Days that each class of the record is kept, but for calls.
+
+    Of those, `journal.content_retention_days` and `journal.metadata_retention_days` say so.
+    """
+
+    spans_days: Positive = 90
+    """Spans that applications have sent."""
+    scores_days: Positive = 395
+    """Feedback, evaluations and custom metrics."""
+    metric_points_days: Positive = 30
+    """Numbers that applications have sent as OpenTelemetry metrics."""
+    logs_days: Positive = 30
+    """Log records that applications have sent; their text goes with the content of its day, if that is
+    sooner."""
+    roll_ups_days: Positive = 1095
+    """Sums by hour, without any person's data: they outlive the calls they are made of."""
+
+    def days(self, *, metadata_days: int, content_days: int) -> dict[str, int]:
+        """Returns the days by class; of calls, those given."""
+        return {
+            "metadata": metadata_days,
+            "content": content_days,
+            "spans": self.spans_days,
+            "scores": self.scores_days,
+            "metric_points": self.metric_points_days,
+            "logs": self.logs_days,
+            "roll_ups": self.roll_ups_days,
+        }
 
 
 class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -32,6 +64,20 @@ class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Seconds after which a question to the record is given up."""
     batch_events: Positive = 4096
     """The most events the projector commits at once."""
+    keep: KeepSettings = KeepSettings()
+    """How long each class of the record is kept."""
+    archive_after_days: Positive | None = None
+    """Days after which a day of the record goes to Parquet files (`archive/<day>/` in the home), where it can
+    still be asked about, more slowly. Left out: nothing is archived."""
+
+    def __post_init__(self) -> None:
+        """Refuses another database, and a password in clear."""
+        if self.url is None:
+            return
+        if not self.url.startswith(("clickhouse://", "clickhouses://", "chdb:")):
+            raise ValueError("url must begin with clickhouse:// or clickhouses://")
+        if urlsplit(self.url).password is not None:
+            raise ValueError("url must not hold the password: give it as `password`, a reference")
 
 
 class StateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -55,5 +101,5 @@ class StateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             return
         if not self.url.startswith("postgresql+psycopg://"):
             raise ValueError("url must begin with postgresql+psycopg://")
-        if ":" in self.url.removeprefix("postgresql+psycopg://").split("@")[0] and "@" in self.url:
+        if urlsplit(self.url).password is not None:
             raise ValueError("url must not hold the password: give it as `password`, a reference")

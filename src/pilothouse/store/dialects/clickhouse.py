@@ -34,12 +34,12 @@ class ClickHouse(Dialect):
         return f"any({value})"
 
     def value_at_largest(self, value: str, by: str) -> str:
-        """As `Dialect` has it; in a tuple, since NULL would be passed over otherwise."""
-        return f"argMax(tuple({value}), {by}).1"
+        """As `Dialect` has it."""
+        return f"argMax({value}, {by})"
 
     def value_at_smallest(self, value: str, by: str) -> str:
         """As `Dialect` has it."""
-        return f"argMin(tuple({value}), {by}).1"
+        return f"argMin({value}, {by})"
 
     def values(self, value: str) -> str:
         """As `Dialect` has it."""

@@ -52,11 +52,11 @@ class Dialect(ABC):
 
     @abstractmethod
     def value_at_largest(self, value: str, by: str) -> str:
-        """`value` of the row with the largest `by`."""
+        """`value` of the row with the largest `by`, of those where it is not NULL."""
 
     @abstractmethod
     def value_at_smallest(self, value: str, by: str) -> str:
-        """`value` of the row with the smallest `by`."""
+        """`value` of the row with the smallest `by`, of those where it is not NULL."""
 
     @abstractmethod
     def values(self, value: str) -> str:

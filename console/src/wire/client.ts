@@ -6,13 +6,16 @@ export class ApiFailure extends Error {
   readonly code: string | null;
   readonly hint: string | null;
   readonly requestId: string | null;
+  /** Of a text that cannot be understood: the column of the cause, from 1, and how long it is. */
+  readonly place: { column: number; length: number } | null;
 
-  constructor(message: string, status: number, code: string | null, hint: string | null, requestId: string | null) {
+  constructor(message: string, status: number, code: string | null, hint: string | null, requestId: string | null, place: { column: number; length: number } | null = null) {
     super(message);
     this.status = status;
     this.code = code;
     this.hint = hint;
     this.requestId = requestId;
+    this.place = place;
   }
 }
 
@@ -37,7 +40,9 @@ function text(value: unknown): string | null {
 export function failureFrom(status: number, body: unknown, requestId: string | null): ApiFailure {
   const error = record(record(body)?.["error"]);
   const message = text(error?.["message"]) ?? (status === 0 ? "The server cannot be reached." : `The server answered ${status}.`);
-  return new ApiFailure(message, status, text(error?.["code"]), text(error?.["hint"]), requestId);
+  const column = error?.["position"];
+  const place = typeof column === "number" ? { column, length: Number(error?.["length"] ?? 1) } : null;
+  return new ApiFailure(message, status, text(error?.["code"]), text(error?.["hint"]), requestId, place);
 }
 
 /** The failure of a request that never got an answer. */
@@ -74,7 +79,7 @@ export function serverNow(): number {
 }
 
 export interface Ask {
-  method?: "GET" | "POST" | "PATCH" | "DELETE";
+  method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   body?: unknown;
   signal?: AbortSignal;
   /** A 401 to this request is an answer, not the end of the session. */

@@ -25,9 +25,9 @@ from pilothouse.control.decoders import Decoders
 from pilothouse.store.analytics import Analytics, day_of
 from pilothouse.store.staging import Reached, Staged, insert, known_positions
 from pilothouse.telemetry.frames import FRAME_HEAD, MAX_PAYLOAD_BYTES, run_of
+from pilothouse.telemetry.prometheus import Family, Sample
 from pilothouse.telemetry.segments import (
     first_offset,
-    folder_bytes,
     is_running,
     list_segments,
     remove_lock,
@@ -52,7 +52,8 @@ class IntakeFigures:
 
     lag_ms: float
     """How long the oldest that waits has waited."""
-    waiting_bytes: int
+    unread_bytes: int
+    """What stands in it and is not on record yet."""
     batches_total: int
     items_total: int
     damages_total: int
@@ -118,16 +119,56 @@ class Decoding:
     def figures(self, now_ms: int) -> IntakeFigures:
         """Returns how far it is; asked from any thread."""
         oldest_ns = self._oldest_ns
-        waiting = 0
-        with suppress(FileNotFoundError):
-            waiting = folder_bytes(self._home.telemetry)
+        unread = 0
+        for name in list_segments(self._home.telemetry):
+            known = self._positions.get(name)
+            path = f"{self._home.telemetry}/{name}"
+            with suppress(OSError, JournalError, msgspec.MsgspecError):
+                position = known.position if known is not None else first_offset(path)
+                unread += sum(end - start for start, end in extents(path, position))
         return IntakeFigures(
             lag_ms=0.0 if oldest_ns is None else max(0.0, now_ms - oldest_ns / 1e6),
-            waiting_bytes=waiting,
+            unread_bytes=unread,
             batches_total=self._batches_total,
             items_total=self._items_total,
             damages_total=self._damages_total,
         )
+
+    def families(self, now_ms: int) -> list[Family]:
+        """Returns the figures as metrics."""
+        figures = self.figures(now_ms)
+        return [
+            Family(
+                "pilothouse_telemetry_lag_seconds",
+                "gauge",
+                "How long the oldest telemetry that is not on record has waited.",
+                [Sample(figures.lag_ms / 1000)],
+            ),
+            Family(
+                "pilothouse_telemetry_unread_bytes",
+                "gauge",
+                "Telemetry on disk that is not on record yet.",
+                [Sample(figures.unread_bytes)],
+            ),
+            Family(
+                "pilothouse_telemetry_batches_total",
+                "counter",
+                "Requests of senders put on record.",
+                [Sample(figures.batches_total)],
+            ),
+            Family(
+                "pilothouse_telemetry_items_total",
+                "counter",
+                "Spans, log records and data points put on record.",
+                [Sample(figures.items_total)],
+            ),
+            Family(
+                "pilothouse_telemetry_damages_total",
+                "counter",
+                "Parts of telemetry that could not be read.",
+                [Sample(figures.damages_total)],
+            ),
+        ]
 
     def close(self) -> None:
         """Ends the decoders."""

@@ -54,7 +54,7 @@ class _Value(_Wire, frozen=True):
 
 
 class _Pair(_Wire, frozen=True):
-    key: str
+    key: str = ""
     value: _Value = _Value()
 
 
@@ -143,7 +143,7 @@ class _Point(_Wire, frozen=True):
     as_int: Whole | None = None
     as_double: float | str | None = None
     count: Whole = 0
-    sum: float = 0.0
+    sum: float | str = 0.0
     explicit_bounds: list[float] = []
     bucket_counts: list[Whole] = []
 
@@ -347,7 +347,7 @@ def _point(metric: _Metric, kind: str, point: _Point) -> RawPoint:
             float(_whole(point.as_int)) if point.as_int is not None else _double(point.as_double or 0)
         )
         return found
-    found.count, found.total = _whole(point.count), point.sum
+    found.count, found.total = _whole(point.count), _double(point.sum)
     if kind == "histogram":
         found.bounds, found.counts = point.explicit_bounds, [_whole(one) for one in point.bucket_counts]
     return found

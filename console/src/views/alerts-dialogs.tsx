@@ -60,7 +60,7 @@ export function Silence({ labels, onDone, onClose }: { labels: Record<string, st
     <Asking title="Keep it quiet" verb="Silence" act={act} onDone={onDone} onClose={onClose}>
       <p class="quiet">Alerts with all of these labels are told to nobody for a time; they are still shown here. Empty a field to leave its label out; a * at the end stands for anything.</p>
       {names.map((name) => <label key={name} class="field"><span>{name}</span><input name={`label-${name}`} defaultValue={labels[name]} autocomplete="off" /></label>)}
-      <label class="field"><span>For</span><select name="duration_s" defaultValue="3600">{SPANS.map((one) => <option key={one.seconds} value={one.seconds}>{one.word}</option>)}</select></label>
+      <label class="field"><span>For</span><select name="duration_s">{SPANS.map((one) => <option key={one.seconds} value={one.seconds} selected={one.seconds === 3600}>{one.word}</option>)}</select></label>
       <label class="field"><span>Reason</span><input name="reason" required maxLength={1000} autoFocus autocomplete="off" /></label>
     </Asking>
   );

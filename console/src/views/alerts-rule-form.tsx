@@ -121,7 +121,7 @@ function Fields({ first, name, mayChange }: { first: RuleSettings; name?: string
           {kind === "burn_rate" && <label class="field"><span>Objective (empty: all)</span><input name="objective" defaultValue={first.objective ?? ""} autocomplete="off" /></label>}
           {kind === "threshold" && (
             <>
-              <label class="field"><span>Alert when it is</span><select name="side" defaultValue={first.below === undefined ? "above" : "below"}><option value="above">above</option><option value="below">below</option></select></label>
+              <label class="field"><span>Alert when it is</span><select name="side"><option value="above">above</option><option value="below" selected={first.below !== undefined}>below</option></select></label>
               <label class="field"><span>Value{isShare ? " (%)" : unit ? ` (${unit})` : ""}</span><input name="limit" type="number" step="any" required defaultValue={limit === undefined ? "" : String(isShare ? limit * 100 : limit)} /></label>
             </>
           )}
@@ -135,8 +135,8 @@ function Fields({ first, name, mayChange }: { first: RuleSettings; name?: string
           {kind !== "burn_rate" && <label class="field"><span>Over (seconds)</span><input key={kind} name="window_s" type="number" min="5" step="any" defaultValue={String(first.window_s ?? WINDOWS_S[kind])} /></label>}
           <label class="field"><span>For at least (seconds)</span><input name="for_s" type="number" min="0" step="any" defaultValue={String(first.for_s ?? 60)} /></label>
           <label class="field"><span>With at least so many calls</span><input name="min_calls" type="number" min="0" step="1" defaultValue={String(first.min_calls ?? 0)} /></label>
-          <label class="field"><span>One alert for each</span><select name="by" defaultValue={first.by ?? ""}><option value="">(all together)</option>{DIMENSIONS.map((one) => <option key={one} value={one}>{one}</option>)}</select></label>
-          <label class="field"><span>Severity</span><select name="severity" defaultValue={first.severity ?? "warning"}>{SEVERITIES.map((one) => <option key={one} value={one}>{one}</option>)}</select></label>
+          <label class="field"><span>One alert for each</span><select name="by"><option value="">(all together)</option>{DIMENSIONS.map((one) => <option key={one} value={one} selected={one === first.by}>{one}</option>)}</select></label>
+          <label class="field"><span>Severity</span><select name="severity">{SEVERITIES.map((one) => <option key={one} value={one} selected={one === (first.severity ?? "warning")}>{one}</option>)}</select></label>
           <label class="field"><span>Run-book</span><input name="runbook" maxLength={1000} defaultValue={first.runbook ?? ""} autocomplete="off" placeholder="What to do, or an address" /></label>
           {DIMENSIONS.filter((one) => first.only?.[one] !== undefined).map((one) => <label key={one} class="field"><span>Only {one}</span><input name={`only-${one}`} defaultValue={first.only?.[one]} autocomplete="off" /></label>)}
           {(receivers.data?.data.length ?? 0) > 0 && (

@@ -154,6 +154,11 @@ class Book:
         if (each_ms := _token_time_ms(call)) is not None:
             self._add(SERVER_TOKEN_TIME, place, each_ms / MS_IN_S, call)
 
+    @property
+    def size(self) -> int:
+        """How many series there are."""
+        return sum(len(series) for series in self._series.values())
+
     def families(self) -> list[Family]:
         """Returns the histograms for Prometheus."""
         return [

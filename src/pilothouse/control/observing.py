@@ -1,0 +1,102 @@
+"""What tells others how we are: the look at the machine, what is added to `/metrics`, and what is sent on.
+
+Refuses to know what a number means. Invariant: everything here only reads; without it, all else goes on.
+"""
+
+from collections.abc import Sequence
+
+from fastapi import FastAPI
+
+from pilothouse.api.counters import Counters
+from pilothouse.api.machine import machine_families
+from pilothouse.api.metrics import Instruments
+from pilothouse.api.resources import STEP_S, Resources
+from pilothouse.api.screen import ScreenSettings
+from pilothouse.config.references import secret_name
+from pilothouse.contracts.events import RequestCompleted
+from pilothouse.contracts.home import Home
+from pilothouse.control.settings import ControlSettings
+from pilothouse.store.projector import Projector
+from pilothouse.telemetry.export.exporter import MetricsExporter, SpansExporter, Tally, export_families
+from pilothouse.telemetry.export.sender import Sender
+from pilothouse.telemetry.export.spool import Spool
+from pilothouse.telemetry.keyring import Keyring
+from pilothouse.telemetry.machine_gpus import Gpus, nvidia_library
+from pilothouse.telemetry.prometheus import Family
+from pilothouse.worker import Job
+
+__all__ = ["Sending", "observing"]
+
+
+class Sending:
+    """Sends calls and histograms on, where the configuration says where to."""
+
+    def __init__(
+        self, settings: ControlSettings, projector: Projector, counters: Counters, *, now_ms: int
+    ) -> None:
+        """Takes what is sent, and from where."""
+        export, home = settings.telemetry.export, Home(settings.home)
+        self._spans: SpansExporter | None = None
+        self.jobs: tuple[Job, ...] = ()
+        self._tally = Tally.empty()
+        self._spool: Spool | None = None
+        if export.endpoint is None:
+            return
+        headers = _headers(settings)
+        if export.traces:
+            self._spool = spool = Spool(home.journal, home.export_cursor, lambda: _reached(projector))
+            self._spans = SpansExporter(
+                export,
+                spool,
+                Sender(export, headers, "traces"),
+                Keyring(home.keyring, home.master_key),
+                self._tally,
+            )
+            self.jobs += (Job("export of spans", self._spans.tick, export.interval_s),)
+        if export.metrics:
+            metrics = MetricsExporter(
+                export,
+                counters.book,
+                counters.lock,
+                Sender(export, headers, "metrics"),
+                tally=self._tally,
+                now_ms=now_ms,
+            )
+            self.jobs += (Job("export of metrics", metrics.tick, export.metrics_interval_s),)
+
+    def families(self, _: int) -> list[Family]:
+        """Returns what became of what was to be sent; nothing where nothing is."""
+        return export_families(self._tally, self._spool) if self.jobs else []
+
+    def tell(self, calls: Sequence[RequestCompleted]) -> None:
+        """Takes the calls that have come on record."""
+        if self._spans is not None:
+            self._spans.tell(calls)
+
+
+def _reached(projector: Projector) -> dict[str, int]:
+    return {name: progress.position for name, progress in projector.positions.items()}
+
+
+def _headers(settings: ControlSettings) -> dict[str, str]:
+    """Returns the headers with their secrets; one whose variable is not set is left out."""
+    named = settings.telemetry.export.headers.items()
+    found = {header: settings.own_secrets.get(secret_name(reference) or "") for header, reference in named}
+    return {header: value for header, value in found.items() if value is not None}
+
+
+def observing(app: FastAPI, home: Home, sending: Sending) -> Sequence[Job]:
+    """Puts what looks at the machine into the application, which has its instruments already.
+
+    Returns:
+        The jobs that look and send.
+    """
+    instruments, screen = app.state.instruments, app.state.screen
+    assert isinstance(instruments, Instruments)
+    assert isinstance(screen, ScreenSettings)
+    resources = Resources(home.root, instruments.status, Gpus(nvidia_library()))
+    app.state.resources = resources
+    instruments.further.append(lambda _: machine_families(resources.last()))
+    instruments.further.append(sending.families)
+    screen.sources["resources"] = resources.source
+    return (Job("resources", resources.tick, float(STEP_S)), *sending.jobs)

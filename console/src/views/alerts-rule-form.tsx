@@ -113,10 +113,10 @@ function Fields({ first, name, mayChange }: { first: RuleSettings; name?: string
   return (
     <>
       <section class="panel" aria-labelledby="rule-title">
-        <header class="panel-head"><h1 id="rule-title">{name === undefined ? "New rule" : `Rule ${name}`}</h1></header>
+        <header class="panel-head"><h1 id="rule-title">{name === undefined ? "New rule" : `Rule ${name}`}</h1><span class="quiet" aria-live="polite">{KINDS.find((one) => one.kind === kind)?.means}</span></header>
         <form class="form rule-form" data-testid="rule-form" onSubmit={(event) => { event.preventDefault(); act(event.currentTarget as HTMLFormElement, false); }}>
           {name === undefined && <label class="field"><span>Name</span><input name="name" required pattern="[A-Za-z0-9][A-Za-z0-9._\-]*" maxLength={100} autocomplete="off" title="Letters, figures, dots, dashes" /></label>}
-          <label class="field"><span>Kind</span><select name="kind" value={kind} onChange={(event) => setKind(event.currentTarget.value as RuleKind)}>{KINDS.map((one) => <option key={one.kind} value={one.kind}>{one.word}: {one.means}</option>)}</select></label>
+          <label class="field"><span>Kind</span><select name="kind" value={kind} onChange={(event) => setKind(event.currentTarget.value as RuleKind)}>{KINDS.map((one) => <option key={one.kind} value={one.kind}>{one.word}</option>)}</select></label>
           {kind !== "burn_rate" && <label class="field"><span>Measure</span><select name="measure" value={measure} onChange={(event) => setMeasure(event.currentTarget.value)}>{choices.map((one) => <option key={one.name} value={one.name}>{one.title} ({one.name})</option>)}</select></label>}
           {kind === "burn_rate" && <label class="field"><span>Objective (empty: all)</span><input name="objective" defaultValue={first.objective ?? ""} autocomplete="off" /></label>}
           {kind === "threshold" && (

@@ -9,7 +9,7 @@ import logging
 import signal
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +22,7 @@ from pilothouse.access.authenticate import is_allowed
 from pilothouse.analytics.routes import Record
 from pilothouse.analytics.routes import router as analytics_router
 from pilothouse.analytics.series_routes import router as series_router
+from pilothouse.analytics.trace_routes import router as traces_router
 from pilothouse.api.app import create_app
 from pilothouse.api.backups import router as backups_router
 from pilothouse.api.counters import Counters
@@ -29,19 +30,27 @@ from pilothouse.api.markers import router as markers_router
 from pilothouse.api.metrics import Instruments
 from pilothouse.api.metrics import router as metrics_router
 from pilothouse.api.processes import router as processes_router
+from pilothouse.api.resources import router as resources_router
 from pilothouse.api.screen import ScreenSettings
 from pilothouse.api.screen import router as screen_router
 from pilothouse.api.status import StatusReader
 from pilothouse.api.traffic import router as traffic_router
 from pilothouse.contracts.events import RequestCompleted
+from pilothouse.control.alerting import PresentNumbers, alerting
+from pilothouse.control.decoding import Decoding
 from pilothouse.control.foundation import Foundation
 from pilothouse.control.ingest import IngestJob
 from pilothouse.control.measuring import ROUTERS as MEASURING_ROUTERS
 from pilothouse.control.measuring import Measuring
+from pilothouse.control.observing import Sending, observing
+from pilothouse.control.searching import searching
 from pilothouse.control.serving import ServingNow
 from pilothouse.control.settings import ControlSettings
 from pilothouse.control.sockets import listening
+from pilothouse.control.state_watch import lease_jobs
 from pilothouse.control.tail import Tail
+from pilothouse.monitors.alerts.routes import router as alerts_router
+from pilothouse.monitors.alerts.sources import RecordedNumbers
 from pilothouse.rollout.routes import router as configuration_router
 from pilothouse.store.analytics import Analytics
 from pilothouse.store.backup import create_backup
@@ -51,6 +60,19 @@ from pilothouse.telemetry.keyring import Keyring
 from pilothouse.worker import Job, Worker
 
 logger = logging.getLogger(__name__)
+
+READABLE = (analytics_router, traces_router, series_router, markers_router, screen_router, *MEASURING_ROUTERS)
+"""Routes for everybody with a key or a session."""
+ROUTERS = (
+    metrics_router,
+    processes_router,
+    traffic_router,
+    backups_router,
+    configuration_router,
+    alerts_router,
+    resources_router,
+)
+"""Routes that see to it themselves who may use them."""
 
 PROJECTION_S = 0.2
 PUBLICATION_S = 1.0
@@ -81,6 +103,8 @@ def run(settings: ControlSettings, foundation: Foundation, *, now_ms: int) -> No
             logger.warning("a job did not finish in time")
         parts.ingest.note_use()
     foundation.engine.dispose()
+    if foundation.lease is not None:
+        foundation.lease.release()
 
 
 @contextmanager
@@ -91,28 +115,35 @@ def assembled(
     home, desk = foundation.home, foundation.desk
     retention_days = settings.journal.content_retention_days
     projector = Projector(home.journal, analytics, content_retention_days=retention_days)
-    with closing(projector):
-        counters, tail, status = Counters(), Tail[RequestCompleted](), StatusReader(home)
+    decoding = Decoding(home, analytics, settings.telemetry.intake, content_retention_days=retention_days)
+    with closing(projector), closing(decoding):
+        counters, tail, status = (
+            Counters(settings.telemetry.prometheus),
+            Tail[RequestCompleted](),
+            StatusReader(home),
+        )
         measuring = Measuring.of(settings, analytics, projector)
+        sending = Sending(settings, projector, counters, now_ms=now_ms)
         ingest = IngestJob(
             projector,
             retention=Retention(home.journal, analytics, projector, settings.journal),
             desk=desk,
             counters=counters,
-            told=partial(_tell, tail, measuring),
+            told=partial(_tell, (tail.give, measuring.give, sending.tell)),
             now_ms=now_ms,
         )
         app = create_app(
             desk=desk,
             admin_socket=home.admin_socket,
             allowed_hosts=_hosts(settings),
-            readable=(analytics_router, series_router, markers_router, screen_router, *MEASURING_ROUTERS),
-            routers=(metrics_router, processes_router, traffic_router, backups_router, configuration_router),
+            readable=READABLE,
+            routers=ROUTERS,
         )
         app.state.configuration = foundation.configuration
         app.state.instruments = Instruments(
             ingest=ingest, status=status, counters=counters, without_key=settings.access.metrics_without_key
         )
+        app.state.instruments.further.append(decoding.families)
         app.state.make_backup = partial(create_backup, home, analytics=analytics)
         app.state.record = Record(
             analytics=analytics,
@@ -122,24 +153,41 @@ def assembled(
             tail=tail,
             is_allowed=is_allowed,
         )
+        search = searching(home, analytics)
+        app.state.search_index = search.index
         app.state.state = foundation.engine
         app.state.screen = ScreenSettings(foundation.engine, app.state.record, app.state.instruments)
         measuring.mount(app)
+        watching = alerting(
+            settings,
+            foundation.engine,
+            numbers=RecordedNumbers(analytics),
+            present=PresentNumbers(home, status, ingest),
+            objectives=measuring.objectives,
+        )
+        app.state.alerts = watching.desk
         worker = Worker(
             [
                 Job("projector", ingest.tick, PROJECTION_S),
+                Job("decoding", decoding.tick, PROJECTION_S),
                 Job("publication", foundation.publisher.tick, PUBLICATION_S),
                 *measuring.jobs,
                 Job("retention", ingest.retain, RETENTION_S),
+                search.job,
+                *lease_jobs(foundation.lease),
+                *watching.jobs,
+                *observing(app, home, sending),
                 Job("expiry", lambda now: desk.forget_expired(now) < 0, EXPIRY_S),
             ]
         )
         yield Parts(app, tail, ingest, worker)
 
 
-def _tell(tail: Tail[RequestCompleted], measuring: Measuring, calls: Sequence[RequestCompleted]) -> None:
-    tail.give(calls)
-    measuring.give(calls)
+def _tell(
+    listeners: Sequence[Callable[[Sequence[RequestCompleted]], None]], calls: Sequence[RequestCompleted]
+) -> None:
+    for listener in listeners:
+        listener(calls)
 
 
 class _Server(uvicorn.Server):

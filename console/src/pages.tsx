@@ -40,6 +40,8 @@ export const PAGES: Page[] = [
   { view: "overview", word: "Overview", icon: "overview", key: "o", hasWindow: true, show: OverviewView },
   { view: "requests", word: "Requests", icon: "requests", key: "r", show: later(() => import("./views/requests.tsx").then((m) => m.Requests)) },
   { view: "alerts", word: "Alerts", icon: "alert", key: "a", show: later(() => import("./views/alerts-view.tsx").then((m) => m.AlertsView)) },
+  { view: "traces", word: "Traces", icon: "traces", key: "e", show: later(() => import("./views/traces-page.tsx").then((m) => m.TracesView)) },
+  { view: "conversations", word: "Conversations", icon: "conversations", key: "c", show: later(() => import("./views/conversations-page.tsx").then((m) => m.ConversationsView)) },
   { view: "traffic", word: "Traffic", icon: "traffic", key: "t", show: later(() => import("./views/traffic.tsx").then((m) => m.TrafficView)) },
   { view: "playground", word: "Playground", icon: "playground", key: "p", show: later(() => import("./views/playground.tsx").then((m) => m.Playground)) },
   { view: "keys", word: "Keys", icon: "keys", key: "k", show: later(() => import("./views/keys.tsx").then((m) => m.Keys)) },

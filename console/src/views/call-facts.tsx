@@ -83,7 +83,7 @@ export function CallIds({ call }: { call: CallDetail }) {
         <Id name="Call" value={call.call_id} />
         <Id name="Shadow of" value={call.shadow_of} onShow={() => changeQuery({ call: call.shadow_of })} words="the call" />
         <Id name="Conversation" value={call.conversation_id} onShow={only("conversation_id", call.conversation_id)} words="its calls" />
-        <Id name="Trace" value={call.trace_id} />
+        <Id name="Trace" value={call.trace_id} onShow={() => openView("traces", { at_ms: String(call.at_ms) }, [call.trace_id ?? ""])} words="the trace" />
         <Id name="Key" value={call.key_id} onShow={only("key_id", call.key_id)} words={`calls of ${call.key_name ?? "this key"}`} />
         <Id name="Team" value={call.team} />
         <Id name="Purpose" value={call.purpose} />

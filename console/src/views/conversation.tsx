@@ -56,7 +56,7 @@ function ToolCallView({ call }: { call: ToolCall }) {
 
 const ROLES = new Set(["system", "developer", "user", "assistant", "tool", "error", "prompt", "completion", "input"]);
 
-function TurnView({ turn }: { turn: Turn }) {
+export function TurnView({ turn }: { turn: Turn }) {
   const words = turn.parts.map((part) => (part.kind === "text" ? part.text : "")).join("\n").trim();
   return (
     <li class={`turn role-${ROLES.has(turn.role) ? turn.role : "other"}`}>

@@ -89,6 +89,7 @@ def show_histogram(
 
 @router.get("/traces/{trace_id}", tags=["Traces"], summary="One trace, with its words")
 def show_trace(
+    *,
     trace_id: Id,
     record: RecordHere,
     at_ms: Annotated[int | None, Query(ge=0, le=LATEST_MS, description="About when it was.")] = None,
@@ -110,6 +111,7 @@ def show_trace(
 
 @router.get("/conversations", tags=["Traces"], summary="Conversations, the latest first")
 def show_conversations(
+    *,
     record: RecordHere,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     before: Before = None,

@@ -10,7 +10,7 @@ import msgspec
 
 from pilothouse.contracts.errors import ErrorBody, ErrorDetail, InvalidRequestError
 
-__all__ = ["FilterError", "nearest"]
+__all__ = ["FilterError", "PlacedDetail", "nearest"]
 
 
 class PlacedDetail(ErrorDetail, frozen=True):

@@ -183,8 +183,20 @@ def test_the_live_and_the_burning_are_judged_too(engine: Engine, numbers: FakeNu
     alerting.tick(NOW_MS)
     found = [alert.labels for alert, _ in alerting.desk.open_alerts(NOW_MS)]
     assert {"rule": "down", "severity": "warning", "deployment": "m/e-0"} in found
-    assert {"rule": "burn", "severity": "warning", "objective": "fast", "model": "m"} in found
+    assert {"rule": "burn", "severity": "critical", "objective": "fast", "model": "m"} in found
     assert len(found) == 2
+
+
+def test_a_slow_burn_that_gets_fast_is_an_alert_of_its_own(
+    engine: Engine, numbers: FakeNumbers, hook: Hook
+) -> None:
+    burn = RuleSettings(kind="burn_rate", for_s=0)
+    alerting = made(engine, numbers, hook, settings_of(receivers=["ops"], burn=burn))
+    numbers.burning_now = [Burning("o", 1.5, 1.0, 259_200.0, severity="warning")]
+    alerting.tick(NOW_MS)
+    numbers.burning_now = [Burning("o", 50.0, 14.4, 3600.0, severity="critical")]
+    alerting.tick(NOW_MS + 10 * S)
+    assert [one.json["severity"] for one in hook.taken] == ["warning", "critical"]
 
 
 def test_absence_change_and_anomaly_read_the_past(engine: Engine, numbers: FakeNumbers, hook: Hook) -> None:

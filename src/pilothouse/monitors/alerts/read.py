@@ -30,7 +30,9 @@ class Read:
     label: str
     reading: Reading
     extra: Mapping[str, str]
-    """Labels besides the rule's own."""
+    """Labels besides the rule's own; `severity` goes before the rule's."""
+    measure: str | None = None
+    """What is measured, where the rule does not name it."""
 
 
 class Baselines:
@@ -104,7 +106,8 @@ def _burn(one: Burning) -> Read:
     return Read(
         one.objective,
         Reading(one.rate, threshold=one.threshold),
-        {"objective": one.objective, **(one.only or {})},
+        {**(one.only or {}), "objective": one.objective, "severity": one.severity},
+        one.measure,
     )
 
 

@@ -132,8 +132,11 @@ def configured(around: AlertSettings) -> list[Rule]:
 
 
 def fingerprint(labels: Labels) -> str:
-    """Returns what is the same for the same rule and labels, and differs otherwise."""
-    return _digest([f"{name}={labels[name]}" for name in sorted(labels) if name != "severity"])
+    """Returns what is the same for the same rule and labels, and differs otherwise.
+
+    A rule may find the same thing at two severities (a slow and a fast burn), which are two alerts.
+    """
+    return _digest([f"{name}={labels[name]}" for name in sorted(labels)])
 
 
 def group_key(rule: Rule, labels: Labels) -> str:

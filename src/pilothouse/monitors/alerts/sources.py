@@ -11,6 +11,7 @@ from typing import Protocol
 from pilothouse.analytics.measures import MEASURES, METRIC_PREFIX, measure_of
 from pilothouse.analytics.series import SeriesQuestion, series, value
 from pilothouse.contracts.errors import InvalidRequestError
+from pilothouse.monitors.alerts.settings import Severity
 from pilothouse.store.dialects.reader import Readable
 
 __all__ = [
@@ -53,6 +54,8 @@ class Burning:
     """The long window."""
     measure: str | None = None
     only: Mapping[str, str] | None = None
+    severity: Severity = "critical"
+    """How bad it is at this pace."""
 
 
 class Objectives(Protocol):

@@ -22,7 +22,7 @@ from pilothouse.monitors.alerts.judge import Standing, Verdict, advance, judge, 
 from pilothouse.monitors.alerts.links import filter_of, link_to
 from pilothouse.monitors.alerts.read import Baselines, Read, read
 from pilothouse.monitors.alerts.rules import Rule, fingerprint, group_key, rule_of
-from pilothouse.monitors.alerts.settings import AlertSettings
+from pilothouse.monitors.alerts.settings import AlertSettings, Severity
 from pilothouse.monitors.alerts.sources import Asked, Live, Numbers, Objectives, is_live
 from pilothouse.monitors.alerts.wording import summary_of
 from pilothouse.monitors.delivery import repository as deliveries
@@ -55,6 +55,7 @@ class Seen:
 
     labels: dict[str, str]
     verdict: Verdict
+    measure: str | None = None
 
 
 @dataclass(slots=True)
@@ -143,7 +144,9 @@ class Watch:
 
     def _seen(self, rule: Rule, one: Read) -> tuple[str, Seen]:
         labels = rule.labels(one.label, one.extra)
-        return fingerprint(labels), Seen(labels, judge(rule.settings, one.reading))
+        return fingerprint(labels), Seen(
+            labels, judge(rule.settings, one.reading), one.measure or rule.settings.measure
+        )
 
     def _begin(self, rule: Rule, key: str, now: Seen, now_ms: int) -> None:
         standing = self._advanced(rule, None, now.verdict, now_ms)
@@ -155,7 +158,7 @@ class Watch:
             fingerprint=key,
             group_key=group_key(rule, now.labels),
             state=standing.state,
-            severity=rule.settings.severity,
+            severity=_severity(now.labels),
             labels=now.labels,
             receivers=rule.receivers,
             summary=summary_of(rule, now.verdict, now.labels),
@@ -221,11 +224,10 @@ class Watch:
         )
 
     def _link(self, rule: Rule, now: Seen, standing: Standing, now_ms: int) -> str | None:
-        measure = rule.settings.measure
-        if is_live(measure):
+        if is_live(now.measure):
             return None
         start_ms = standing.pending_at_ms - int(rule.window_s * MS_IN_S)
-        text = filter_of(measure, now.labels, now.verdict.threshold)
+        text = filter_of(now.measure, now.labels, now.verdict.threshold)
         return link_to(self.address, text, start_ms=start_ms, end_ms=now_ms)
 
     def _drop(self, alert: Alert, now_ms: int) -> None:
@@ -246,3 +248,8 @@ class Watch:
         with self.engine.begin() as connection:
             repository.forget(connection, before_ms)
             deliveries.forget(connection, before_ms)
+
+
+def _severity(labels: Mapping[str, str]) -> Severity:
+    found: Severity = msgspec.convert(labels["severity"], Severity)
+    return found

@@ -101,6 +101,7 @@ class Keeper:
                 window_s=WINDOWS_S[worst.pair.long],
                 measure=kept.settings.measure,
                 only=dict(kept.settings.only),
+                severity=worst.pair.severity,
             )
             for kept in self._kept
             if (worst := kept.worst) is not None

@@ -5,8 +5,6 @@ Refuses to know what a number means. Invariant: everything here only reads; with
 
 from collections.abc import Sequence
 
-from fastapi import FastAPI
-
 from pilothouse.api.counters import Counters
 from pilothouse.api.machine import machine_families
 from pilothouse.api.metrics import Instruments
@@ -85,18 +83,16 @@ def _headers(settings: ControlSettings) -> dict[str, str]:
     return {header: value for header, value in found.items() if value is not None}
 
 
-def observing(app: FastAPI, home: Home, sending: Sending) -> Sequence[Job]:
-    """Puts what looks at the machine into the application, which has its instruments already.
+def observing(
+    instruments: Instruments, screen: ScreenSettings, home: Home, sending: Sending
+) -> tuple[Resources, Sequence[Job]]:
+    """Adds what looks at the machine, and what was sent on, to the metrics and the first screen.
 
     Returns:
-        The jobs that look and send.
+        What looks, for the API, and the jobs that look and send.
     """
-    instruments, screen = app.state.instruments, app.state.screen
-    assert isinstance(instruments, Instruments)
-    assert isinstance(screen, ScreenSettings)
     resources = Resources(home.root, instruments.status, Gpus(nvidia_library()))
-    app.state.resources = resources
     instruments.further.append(lambda _: machine_families(resources.last()))
     instruments.further.append(sending.families)
     screen.sources["resources"] = resources.source
-    return (Job("resources", resources.tick, float(STEP_S)), *sending.jobs)
+    return resources, (Job("resources", resources.tick, float(STEP_S)), *sending.jobs)

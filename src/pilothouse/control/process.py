@@ -122,7 +122,7 @@ def assembled(
             Tail[RequestCompleted](),
             StatusReader(home),
         )
-        measuring = Measuring.of(settings, analytics, projector)
+        measuring = Measuring.of(settings, analytics, projector, foundation.engine)
         sending = Sending(settings, projector, counters, now_ms=now_ms)
         ingest = IngestJob(
             projector,
@@ -166,6 +166,7 @@ def assembled(
             objectives=measuring.objectives,
         )
         app.state.alerts = watching.desk
+        app.state.resources, observed = observing(app.state.instruments, app.state.screen, home, sending)
         worker = Worker(
             [
                 Job("projector", ingest.tick, PROJECTION_S),
@@ -176,7 +177,7 @@ def assembled(
                 search.job,
                 *lease_jobs(foundation.lease),
                 *watching.jobs,
-                *observing(app, home, sending),
+                *observed,
                 Job("expiry", lambda now: desk.forget_expired(now) < 0, EXPIRY_S),
             ]
         )

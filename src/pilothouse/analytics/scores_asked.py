@@ -41,8 +41,15 @@ def score_values(
         number = UP
         clauses.append("kind = 'thumbs'")
     else:
+        own, _, version = measure.name.removeprefix(METRIC_PREFIX).partition("@")
+        parameters["name"] = own
         clauses.append("name = $name")
-        parameters["name"] = measure.name.removeprefix(METRIC_PREFIX)
+        if version.isdecimal():
+            parameters["version"] = int(version)
+            clauses.append("version = $version")
+        else:  # of another version, values mean something else
+            newest = "SELECT max(version) FROM scores WHERE source = 'metric' AND name = $name"
+            clauses.append(f"version = ({newest})")
     where = " AND ".join(clauses)
     sql = (
         f"WITH parts AS (SELECT {label} AS label, "  # noqa: S608 - our own words

@@ -5,12 +5,13 @@ Refuses to know how a measure is asked of the record. Invariant: a chart's CSV h
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from pilothouse.analytics.measures import MEASURES, By, Goal
+from pilothouse.analytics.measures import MEASURES, By, Goal, Measure
 from pilothouse.analytics.routes import Name, Now, RecordHere
 from pilothouse.analytics.series import MOST_POINTS, Series, SeriesQuestion, series
 
@@ -38,14 +39,20 @@ class MeasureList:
 
 
 @router.get("/measures", tags=["Record"], summary="Numbers that can be charted")
-def list_measures() -> MeasureList:
-    """Every built-in measure; a custom metric is `metric.<name>` beside them."""
+def list_measures(request: Request) -> MeasureList:
+    """Every built-in measure, then each custom metric as `metric.<name>`."""
     return MeasureList(
         [
             MeasureView(measure.name, measure.unit, measure.title, measure.description, measure.goal)
-            for measure in MEASURES.values()
+            for measure in (*MEASURES.values(), *custom_measures(request))
         ]
     )
+
+
+def custom_measures(request: Request) -> Sequence[Measure]:
+    """Returns the custom metrics that the process has put into `app.state.custom_measures`, if any."""
+    known = getattr(request.app.state, "custom_measures", None)
+    return known() if known is not None else ()
 
 
 @router.get("/series", tags=["Record"], summary="A measure over time", response_model=Series)

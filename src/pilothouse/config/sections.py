@@ -9,6 +9,7 @@ from pilothouse.access.settings import AccessSettings
 from pilothouse.gateway.settings import GatewaySettings
 from pilothouse.monitors.alerts.settings import AlertSettings
 from pilothouse.monitors.delivery.settings import ReceiverSettings
+from pilothouse.monitors.metrics.settings import MetricSettings
 from pilothouse.monitors.objectives.settings import ObjectiveSettings
 from pilothouse.rollout.settings import (
     ModelSettings,
@@ -58,6 +59,8 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Who is told of alerts, by name."""
     objectives: dict[str, ObjectiveSettings] = {}
     """What is promised of which calls, by name: error budgets, and how fast they go."""
+    metrics: dict[str, MetricSettings] = {}
+    """Numbers of your own, by name, computed of each call."""
     access: AccessSettings = AccessSettings()
     """How people and programs prove who they are."""
 

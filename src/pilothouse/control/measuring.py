@@ -1,27 +1,35 @@
-"""Puts together what says things of calls: feedback joined, objectives kept.
+"""Puts together what says things of calls: feedback joined, custom metrics computed, objectives kept.
 
 Refuses to know how any of it is computed. Invariant: what is mounted answers from the start, with nothing
 counted yet.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fastapi import FastAPI
+from sqlalchemy import Engine
 
 from pilothouse.analytics.numbers_routes import router as numbers_router
 from pilothouse.contracts.events import RequestCompleted
+from pilothouse.contracts.home import Home
 from pilothouse.control.judging import JUDGING_S, Judging
 from pilothouse.control.settings import ControlSettings
+from pilothouse.monitors.metrics.desk import MetricDesk
+from pilothouse.monitors.metrics.evaluator import Evaluator
+from pilothouse.monitors.metrics.routes import router as metrics_router
+from pilothouse.monitors.metrics.versions import settle_versions
 from pilothouse.monitors.objectives.keeper import KEEPING_S, Keeper
 from pilothouse.monitors.objectives.routes import router as objectives_router
 from pilothouse.store.analytics import Analytics
 from pilothouse.store.projector import Projector
+from pilothouse.telemetry.keyring import Keyring
 from pilothouse.worker import Job
 
 __all__ = ["ROUTERS", "Measuring"]
 
-ROUTERS = (numbers_router, objectives_router)
+ROUTERS = (numbers_router, objectives_router, metrics_router)
 """Routes for everybody with a key or a session."""
 
 
@@ -31,11 +39,22 @@ class Measuring:
 
     judging: Judging
     objectives: Keeper
+    metrics: MetricDesk
 
     @classmethod
-    def of(cls, settings: ControlSettings, analytics: Analytics, projector: Projector) -> "Measuring":
-        """Returns it, put together."""
-        return cls(Judging(analytics, projector), Keeper(analytics, settings.objectives))
+    def of(
+        cls, settings: ControlSettings, analytics: Analytics, projector: Projector, engine: Engine
+    ) -> "Measuring":
+        """Returns it, put together; metrics whose meaning has changed have a new version."""
+        home = Home(settings.home)
+        versions = settle_versions(engine, settings.metrics, now_ms=time.time_ns() // 1_000_000)
+        keyring = Keyring(home.keyring, home.master_key)
+        evaluator = Evaluator(analytics, keyring, settings.metrics, versions)
+        return cls(
+            Judging(analytics, projector, evaluator),
+            Keeper(analytics, settings.objectives),
+            MetricDesk(evaluator, engine),
+        )
 
     @property
     def jobs(self) -> tuple[Job, ...]:
@@ -50,6 +69,8 @@ class Measuring:
     def mount(self, app: FastAPI) -> None:
         """Hands the API, the metrics and the first screen what they ask for."""
         app.state.objectives = self.objectives
-        app.state.instruments.further.append(self.objectives.families)
+        app.state.metrics = self.metrics
+        app.state.custom_measures = self.metrics.measures
+        app.state.instruments.further.extend([self.objectives.families, self.metrics.families])
         if self.objectives.kept:
             app.state.screen.sources["objectives"] = lambda now_ms, window_s: self.objectives.shown()  # noqa: ARG005 - as the screen asks

@@ -8,6 +8,7 @@ import msgspec
 from pilothouse.access.settings import AccessSettings
 from pilothouse.monitors.alerts.settings import AlertSettings
 from pilothouse.monitors.delivery.settings import ReceiverSettings
+from pilothouse.monitors.metrics.settings import MetricSettings
 from pilothouse.monitors.objectives.settings import ObjectiveSettings
 from pilothouse.rollout.settings import RolloutSettings
 from pilothouse.store.settings import StateSettings, StoreSettings
@@ -39,6 +40,8 @@ class ControlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """The `receivers:` section."""
     objectives: dict[str, ObjectiveSettings] = {}
     """The `objectives:` section."""
+    metrics: dict[str, MetricSettings] = {}
+    """The `metrics:` section."""
     secrets: tuple[str, ...] = ()
     """Names of the environment variables that are set and hold a provider's key (never their values)."""
     own_secrets: dict[str, str] = {}

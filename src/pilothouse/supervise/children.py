@@ -101,6 +101,7 @@ def control_child(plan: Plan, engine_numbers: Mapping[str, int] | None = None) -
         alerts=plan.configuration.alerts,
         receivers=plan.configuration.receivers,
         objectives=plan.configuration.objectives,
+        metrics=plan.configuration.metrics,
         secrets=tuple(sorted(plan.settled.secrets)),
         own_secrets=plan.settled.control_secrets,
         root_key=plan.root_key,

@@ -138,6 +138,26 @@ def test_silences_are_made_and_ended_by_members(control: Any) -> None:
         assert control.ask("POST", "/api/v1/silences", wrong, **headers(member)).status == 400
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("silences", b'{"matchers":{"a":"\\ud800"},"reason":"r","duration_s":9}'),
+        ("silences", b'{"matchers":{"a":"b"},"reason":"\\u0000","duration_s":9}'),
+        ("silences", b'{"matchers":{"a":"b"},"reason":"r","ends_at_ms":99999999999999999999}'),
+        ("alert-rules", b'{"name":"n","settings":{"measure":"calls","above":NaN}}'),
+        ("alert-rules", b'{"name":"n","settings":{"measure":"calls","above":1e999}}'),
+        ("alert-rules", b'{"name":"n","settings":{"measure":"metric.\\ud800","above":1}}'),
+        ("alert-rules", b'{"name":"../x","settings":{"measure":"calls","above":1}}'),
+        ("alert-rules/preview", b'{"settings":{"measure":"calls","above":1},"from_ms":253402300799000}'),
+        ("alert-rules/preview", b'{"settings":{"measure":"disk_used_share","above":1}}'),
+        ("alert-rules/preview", b'{"settings":{"measure":"metric.","above":1}}'),
+    ],
+)
+def test_bad_input_is_no_fault_of_the_server(control: Any, path: str, body: bytes) -> None:
+    answer = control.root("POST", f"/api/v1/{path}", body)
+    assert answer.status == 400, answer.body
+
+
 def test_what_is_not_there_is_said(control: Any) -> None:
     for method, path in (
         ("GET", "/api/v1/alerts/alt_x"),

@@ -291,6 +291,10 @@ class AlertDesk:
         """
         rule = self.checked(name, settings)
         first_ms = max(now_ms - 4 * WEEK_MS, now_ms - WEEK_MS if start_ms is None else start_ms)
+        if first_ms >= now_ms:
+            raise InvalidRequestError(
+                "A rule is tried on the past, and this time is not past.", param="from_ms", hint="Give less."
+            )
         return preview(rule, self._numbers, start_ms=first_ms, end_ms=now_ms)
 
     # -- receivers --------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pilothouse.access.authenticate import Admin, Needs, Now, Viewer
 from pilothouse.access.keys import Caller
@@ -21,11 +21,28 @@ from pilothouse.monitors.alerts.views import AlertView, DetailView, RuleView, Si
 
 router = APIRouter(prefix="/api/v1")
 
+
+def _is_text(value: str) -> str:
+    """Returns a text that can be stored.
+
+    Raises:
+        ValueError: It holds what is no character.
+    """
+    if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError("it holds a character that cannot be stored")
+    return value
+
+
 Member = Annotated[Caller, Depends(Needs("member"))]
 AlertId = Annotated[str, Path(max_length=100)]
 RuleName = Annotated[str, Path(min_length=1, max_length=100)]
 ReceiverName = Annotated[str, Path(min_length=1, max_length=100)]
-Moment = Annotated[int | None, Query(ge=0, le=253_402_300_799_000)]
+LAST_MOMENT_MS = 253_402_300_799_000
+"""The end of the year 9999."""
+Moment = Annotated[int | None, Query(ge=0, le=LAST_MOMENT_MS)]
+# A lone surrogate is no character and cannot be stored; PostgreSQL's text holds no NUL.
+Text = Annotated[str, AfterValidator(_is_text)]
+Line = Annotated[str, Field(max_length=300), AfterValidator(_is_text)]
 Wanted = Literal["open", "silenced", "acknowledged", "pending", "resolved", "all"]
 STATES: dict[str, tuple[str, ...]] = {
     "open": ("open", "acknowledged"),
@@ -58,20 +75,24 @@ class _Body(BaseModel):
 class AcknowledgeRequest(_Body):
     """Says that somebody takes care of it."""
 
-    note: str | None = Field(default=None, max_length=1000, description="What you know or do.")
+    note: Text | None = Field(default=None, max_length=1000, description="What you know or do.")
 
 
 class SilenceRequest(_Body):
     """Tells nobody for a time."""
 
-    matchers: dict[str, str] = Field(
+    matchers: dict[Line, Line] = Field(
         max_length=MOST_LABELS,
         description="Label to value, `rule` among them; a `*` at a value's end stands for anything.",
     )
-    reason: str = Field(min_length=1, max_length=1000)
+    reason: Text = Field(min_length=1, max_length=1000)
     duration_s: float | None = Field(default=None, gt=0, le=366 * 86_400, description="From now on.")
-    starts_at_ms: int | None = Field(default=None, ge=0, description="Unix milliseconds; now by default.")
-    ends_at_ms: int | None = Field(default=None, ge=0, description="Unix milliseconds; or `duration_s`.")
+    starts_at_ms: int | None = Field(
+        default=None, ge=0, le=LAST_MOMENT_MS, description="Unix milliseconds; now by default."
+    )
+    ends_at_ms: int | None = Field(
+        default=None, ge=0, le=LAST_MOMENT_MS, description="Unix milliseconds; or `duration_s`."
+    )
 
 
 class RuleRequest(_Body):
@@ -91,7 +112,9 @@ class PreviewRequest(_Body):
     """A rule to be tried on the past."""
 
     settings: dict[str, Any] = Field(description="As under `alerts.rules` in the configuration file.")
-    from_ms: int | None = Field(default=None, ge=0, description="Unix milliseconds; a week ago by default.")
+    from_ms: int | None = Field(
+        default=None, ge=0, le=LAST_MOMENT_MS, description="Unix milliseconds; a week ago by default."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +207,9 @@ def list_silences(
     _: Viewer,
     now: Now,
     *,
-    since_ms: Annotated[int | None, Query(ge=0, description="Ended ones since then too.")] = None,
+    since_ms: Annotated[
+        int | None, Query(ge=0, le=LAST_MOMENT_MS, description="Ended ones since then too.")
+    ] = None,
 ) -> SilenceList:
     """Silences that hold or will."""
     return SilenceList([SilenceView.of(one) for one in desk.silences(now if since_ms is None else since_ms)])
@@ -277,10 +302,12 @@ def _settings(document: dict[str, Any]) -> RuleSettings:
         InvalidRequestError: A setting is not known, or of a wrong type.
     """
     try:
-        return msgspec.convert(document, RuleSettings)
-    except msgspec.ValidationError as error:
+        settings = msgspec.convert(document, RuleSettings)
+        msgspec.json.encode(settings)
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
         raise InvalidRequestError(
             f"The rule's settings are wrong: {error}.",
             param="settings",
             hint="See docs/how-to/alerts.md for what a rule may say.",
         ) from error
+    return settings

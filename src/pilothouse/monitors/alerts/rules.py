@@ -6,6 +6,7 @@ Refuses to know values and times. Invariant: what `problems` finds nothing in ca
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from math import isfinite
 
 from pilothouse.monitors.alerts.settings import AlertSettings, RuleSettings
 
@@ -19,6 +20,7 @@ ANOMALY_WINDOW_S = (900.0, 3600.0)
 """The windows that an anomaly may have: shorter ones are noise, longer ones blur the hours of the week."""
 WINDOWS_S = {"threshold": 300.0, "change": 900.0, "absence": 900.0, "anomaly": 3600.0, "burn_rate": 300.0}
 """The windows of rules that name none."""
+NUMBERS = ("above", "below", "clears_at", "rises_by", "falls_by", "deviations", "window_s", "for_s", "keep_s")
 DIGEST_CHARACTERS = 24
 
 DEFAULT_RULES: dict[str, RuleSettings] = {
@@ -166,6 +168,7 @@ def problems(
         yield "measure", "there is no measure", "Add `measure:`; `/api/v1/measures` lists them."
     elif measures is not None and not is_known(settings.measure, measures):
         yield "measure", f"there is no measure {settings.measure!r}", "`/api/v1/measures` lists them."
+    yield from _not_finite(settings)
     yield from _KINDS[settings.kind](settings)
     unknown = [name for name in settings.only if name not in DIMENSIONS]
     if unknown:
@@ -178,6 +181,13 @@ def problems(
 def is_known(measure: str, measures: Sequence[str]) -> bool:
     """Says whether a measure is there; a custom one may come later."""
     return measure in measures or measure.startswith("metric.")
+
+
+def _not_finite(settings: RuleSettings) -> Iterator[tuple[str, str, str]]:
+    for name in NUMBERS:
+        value = getattr(settings, name)
+        if value is not None and not isfinite(value):
+            yield name, f"{value} is no number to count with", "Give a number."
 
 
 def _threshold(settings: RuleSettings) -> Iterator[tuple[str, str, str]]:

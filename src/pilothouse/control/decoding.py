@@ -38,7 +38,8 @@ __all__ = ["Decoding", "IntakeFigures"]
 
 TASK_BYTES = 512 * 1024
 MOST_COMMITTED_TASKS = 16
-MOST_FAILURES = 3
+MOST_FAILURES = 10
+"""A part that as many decoders died of is at fault itself: one that was killed is not."""
 MOST_TICK_TASKS = 64
 """A tick comes back after so many, so that the worker can stop between."""
 DAY_MS = 86_400_000
@@ -88,7 +89,7 @@ class Decoding:
         self._analytics = analytics
         self._settings = settings
         self._retention_ms = content_retention_days * DAY_MS
-        self._decoders = Decoders(home.root, most=settings.decoders)
+        self.decoders = Decoders(home.root, most=settings.decoders)
         self._is_loaded = False
         self._positions: dict[str, Reached] = {}
         self._now_ms = self._worked_at_ms = 0
@@ -105,7 +106,7 @@ class Decoding:
             self._oldest_ns = None
             if self._worked_at_ms and now_ms - self._worked_at_ms > self._settings.decoder_idle_s * 1000:
                 self._worked_at_ms = 0
-                self._decoders.rest()
+                self.decoders.rest()
             return False
         with self._cursor() as connection:
             done = self._work(sources, connection, now_ms)
@@ -172,7 +173,7 @@ class Decoding:
 
     def close(self) -> None:
         """Ends the decoders."""
-        self._decoders.close()
+        self.decoders.close()
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         connection = self._analytics.cursor()
@@ -214,7 +215,7 @@ class Decoding:
         stopped: set[str] = set()
         try:
             while done < MOST_TICK_TASKS:
-                while len(running) < 2 * self._decoders.most and (begun := next(todo, None)) is not None:
+                while len(running) < 2 * self.decoders.most and (begun := next(todo, None)) is not None:
                     running.append(begun)
                 if not running:
                     break
@@ -232,22 +233,34 @@ class Decoding:
         return done
 
     def _wait(self, running: _Running) -> None:
-        """Waits for a result; a part that has ended three decoders is given up, and said so.
+        """Waits for a result; a part that has ended several decoders is set aside, and said so.
 
         Raises:
             UnavailableError: The decoder failed; the part is done again with the next tick.
         """
-        place = (running.task.segment, running.task.start)
+        task = running.task
+        place = (task.segment, task.start)
         try:
             running.result.result()
         except UnavailableError:
             self._failures[place] = self._failures.get(place, 0) + 1
             if self._failures[place] < MOST_FAILURES:
                 raise
-            logger.exception("telemetry left out", extra={"segment": place[0], "offset": place[1]})
+            self._set_aside(task)
             running.result = Future()
-            running.result.set_result(Done(running.task.end, damages=1))
+            running.result.set_result(Done(task.end, damages=1))
         self._failures.pop(place, None)
+
+    def _set_aside(self, task: Task) -> None:
+        """Keeps a part that cannot be decoded, sealed as it is, where it is in nobody's way."""
+        folder = Path(self._home.telemetry, "aside")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        with open(f"{self._home.telemetry}/{task.segment}", "rb") as file:  # noqa: PTH123 - read by offset
+            data = os.pread(file.fileno(), task.end - task.start, task.start)
+        kept = folder / f"{task.segment}-{task.start}"
+        kept.write_bytes(data)
+        kept.chmod(0o600)
+        logger.error("telemetry that ends its decoder was set aside", extra={"file": str(kept)})
 
     def _todo(self, sources: list[_Source]) -> Iterator[_Running]:
         for source in sources:
@@ -257,7 +270,7 @@ class Decoding:
                 self._tasks += 1
                 name = f"{os.getpid()}-{self._tasks}"
                 task = Task(name, source.name, start, end)
-                yield _Running(source, task, self._decoders.begin(task))
+                yield _Running(source, task, self.decoders.begin(task))
 
     def _commit(
         self,
@@ -323,7 +336,7 @@ class Decoding:
             return True
         self._tasks += 1
         task = Task(f"{os.getpid()}-{self._tasks}", source.name, source.reached.position, size, is_last=True)
-        done = self._decoders.begin(task).result()
+        done = self.decoders.begin(task).result()
         if done.end == task.start:
             return True  # torn by its writer's death: never answered
         with self._cursor() as connection:

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from pilothouse.contracts.errors import UnavailableError
 from pilothouse.contracts.events import Content, Encoding, Signal, TelemetryReceived
 from pilothouse.contracts.home import Home
-from pilothouse.control.decoding import Decoding
+from pilothouse.control.decoder import Done, Task
+from pilothouse.control.decoding import MOST_FAILURES, Decoding
 from pilothouse.store.analytics import Analytics
 from pilothouse.store.settings import StoreSettings
 from pilothouse.telemetry.journal import Journal
@@ -201,3 +204,33 @@ def test_ten_thousand_labels_and_long_values_stay_bounded(place: Place) -> None:
     place.decode()
     assert place.rows("SELECT name FROM spans ORDER BY name") == [("before",), ("one",)]
     assert max(len(one.attributes or b"") for one in place.contents().values()) < 2_000_000
+
+
+def test_what_ends_every_decoder_is_set_aside_and_the_rest_goes_on(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pilothouse.control.decoding.TASK_BYTES", 1)
+    place.write(spans("one"), spans("two"))
+    first = True
+    begin = place.decoding.decoders.begin
+
+    def failing(task: Task) -> "Future[Done]":
+        nonlocal first
+        if first:
+            first = False
+            poisoned.append(task.start)
+        if task.start not in poisoned:
+            return begin(task)
+        failed: Future[Done] = Future()
+        failed.set_exception(UnavailableError("the decoder died"))
+        return failed
+
+    poisoned: list[int] = []
+    place.decoding.decoders.begin = failing  # type: ignore[method-assign] # a fake at the border of processes
+    for _ in range(MOST_FAILURES - 1):
+        with pytest.raises(UnavailableError):
+            place.decoding.tick(NOW_NS // 1_000_000)
+    place.decode()
+    assert place.rows("SELECT name FROM spans") == [("two",)]
+    (aside,) = Path(place.home.telemetry, "aside").iterdir()
+    assert aside.stat().st_size > 100

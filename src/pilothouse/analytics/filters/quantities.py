@@ -67,7 +67,7 @@ def time_of(text: str) -> float | Ago | None:
         found = datetime.fromisoformat(text.strip())
     except ValueError:
         return None
-    if not _EARLIEST_YEAR < found.year < _LATEST_YEAR:
+    if not _EARLIEST_YEAR <= found.year < _LATEST_YEAR:
         return None
     return float(round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000))
 

@@ -19,6 +19,7 @@ from reference_structs import fields_of, one_line, struct_table, structs_in, sub
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "reference"
 METRIC_KINDS = ("counter", "gauge", "histogram")
+METRIC_PREFIXES = ("pilothouse_", "gen_ai_", "vllm:")
 NOTE = "<!-- Written by `make docs` from the code: change the code, not this page. -->"
 
 
@@ -303,7 +304,7 @@ def families(folder: Path) -> Iterator[tuple[str, str, str]]:
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func).split(".")[-1].strip("_").lower()
                 texts = [str(a.value) for a in node.args if isinstance(a, ast.Constant)]
-                if called in {"family", *METRIC_KINDS} and texts and texts[0].startswith("pilothouse_"):
+                if called in {"family", *METRIC_KINDS} and texts and texts[0].startswith(METRIC_PREFIXES):
                     kind = called if called in METRIC_KINDS else texts[1]
                     yield texts[0], kind, texts[-1]
 

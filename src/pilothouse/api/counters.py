@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Literal, NamedTuple
 
+from pilothouse.api.engine_metrics import EngineTimes
 from pilothouse.contracts.events import RequestCompleted
 from pilothouse.telemetry.export.histograms import OTHER, Book, Instrument, Series
 from pilothouse.telemetry.prometheus import Family, Sample
@@ -141,6 +142,7 @@ class Counters:
         }
         self.book = Book(most)
         """The conventions' histograms; read it under `lock`."""
+        self._engines = EngineTimes(most)
         self.lock = Lock()
 
     def add(self, calls: Iterable[RequestCompleted]) -> None:
@@ -154,6 +156,7 @@ class Counters:
                     self._at(tried).attempts[attempt.reason] += 1
                 self._time(place, call)
                 self.book.add(call)
+                self._engines.add(call)
 
     def families(self) -> list[Family]:
         """Returns the counts as metrics."""
@@ -166,6 +169,11 @@ class Counters:
                 *(times.family() for times in self._times.values()),
                 *self.book.families(),
             ]
+
+    def engine_families(self) -> list[Family]:
+        """Returns the times to tokens of engines of ours, under vLLM's names."""
+        with self.lock:
+            return self._engines.families()
 
     def _time(self, place: Place, call: RequestCompleted) -> None:
         if call.shadow_of is not None or call.cache is not None:

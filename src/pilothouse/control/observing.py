@@ -6,6 +6,7 @@ Refuses to know what a number means. Invariant: everything here only reads; with
 from collections.abc import Sequence
 
 from pilothouse.api.counters import Counters
+from pilothouse.api.engine_metrics import EngineTarget, Scrapes, engine_families, merged
 from pilothouse.api.machine import machine_families
 from pilothouse.api.metrics import Instruments
 from pilothouse.api.resources import STEP_S, Resources
@@ -14,6 +15,9 @@ from pilothouse.config.references import secret_name
 from pilothouse.contracts.events import RequestCompleted
 from pilothouse.contracts.home import Home
 from pilothouse.control.settings import ControlSettings
+from pilothouse.rollout.build import Catalogue
+from pilothouse.rollout.providers import CATALOGUE
+from pilothouse.rollout.publish import Publisher
 from pilothouse.store.projector import Projector
 from pilothouse.telemetry.export.exporter import MetricsExporter, SpansExporter, Tally, export_families
 from pilothouse.telemetry.export.sender import Sender
@@ -22,6 +26,8 @@ from pilothouse.telemetry.keyring import Keyring
 from pilothouse.telemetry.machine_gpus import Gpus, nvidia_library
 from pilothouse.telemetry.prometheus import Family
 from pilothouse.worker import Job
+
+SCRAPE_S = 10.0
 
 __all__ = ["Sending", "observing"]
 
@@ -84,7 +90,11 @@ def _headers(settings: ControlSettings) -> dict[str, str]:
 
 
 def observing(
-    instruments: Instruments, screen: ScreenSettings, home: Home, sending: Sending
+    instruments: Instruments,
+    screen: ScreenSettings,
+    home: Home,
+    sending: Sending,
+    publisher: Publisher,
 ) -> tuple[Resources, Sequence[Job]]:
     """Adds what looks at the machine, and what was sent on, to the metrics and the first screen.
 
@@ -94,5 +104,32 @@ def observing(
     resources = Resources(home.root, instruments.status, Gpus(nvidia_library()))
     instruments.further.append(lambda _: machine_families(resources.last()))
     instruments.further.append(sending.families)
+    scrapes = Scrapes(lambda: _targets(publisher.catalogue))
+    instruments.further.append(lambda _: _engines(instruments, scrapes))
     screen.sources["resources"] = resources.source
-    return resources, (Job("resources", resources.tick, float(STEP_S)), *sending.jobs)
+    return resources, (
+        Job("resources", resources.tick, float(STEP_S)),
+        Job("metrics of engines elsewhere", scrapes.tick, SCRAPE_S),
+        *sending.jobs,
+    )
+
+
+def _engines(instruments: Instruments, scrapes: Scrapes) -> list[Family]:
+    supervisor = instruments.status.supervisor()
+    own = engine_families(supervisor.engines if supervisor else ())
+    return merged([*own, *instruments.counters.engine_families(), *scrapes.families()])
+
+
+def _targets(catalogue: Catalogue) -> list[EngineTarget]:
+    """Returns the servers of models that somebody runs: no vendor of the catalogue, no engine of ours."""
+    own = {
+        provider.name: provider.base_url
+        for provider in catalogue.providers
+        if provider.name not in CATALOGUE and provider.base_url.startswith(("http://", "https://"))
+    }
+    return [
+        EngineTarget(deployment.id, own[deployment.provider].rstrip("/").removesuffix("/v1") + "/metrics")
+        for route in catalogue.models
+        for deployment in route.deployments
+        if deployment.engine is None and deployment.provider in own
+    ]

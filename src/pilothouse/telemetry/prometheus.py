@@ -49,6 +49,8 @@ class Sample:
 
     value: float
     labels: Mapping[str, str] = field(default_factory=dict)
+    suffix: str = ""
+    """Put behind the family's name: of a histogram that comes ready-made, `_bucket`, `_sum`, `_count`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ def render(families: Iterable[Family]) -> str:
             if isinstance(sample, Histogram):
                 lines += _histogram_lines(family.name, sample)
             else:
-                lines.append(f"{family.name}{_labels(sample.labels)} {_number(sample.value)}")
+                lines.append(_line(family.name, sample))
     return "\n".join(lines) + "\n" if lines else ""
 
 
@@ -142,7 +144,7 @@ def render_openmetrics(families: Iterable[Family]) -> str:
             if isinstance(sample, Histogram):
                 lines += _histogram_lines(name, sample, is_open=True)
             else:
-                lines.append(f"{family.name}{_labels(sample.labels)} {_number(sample.value)}")
+                lines.append(_line(family.name, sample))
     return "\n".join([*lines, "# EOF\n"])
 
 
@@ -153,6 +155,10 @@ def _checked(families: Iterable[Family]) -> Iterable[Family]:
             raise ValueError(f"{family.name!r} is no metric name, or comes twice")
         seen.add(family.name)
         yield family
+
+
+def _line(name: str, sample: Sample) -> str:
+    return f"{name}{sample.suffix}{_labels(sample.labels)} {_number(sample.value)}"
 
 
 def _histogram_lines(name: str, histogram: Histogram, *, is_open: bool = False) -> list[str]:

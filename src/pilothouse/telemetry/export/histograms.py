@@ -15,7 +15,7 @@ from typing import NamedTuple
 from pilothouse.contracts.events import Attempt, RequestCompleted
 from pilothouse.telemetry.prometheus import Exemplar, Family, Histogram
 
-__all__ = ["INSTRUMENTS", "OTHER", "Book", "Instrument", "Place", "Series"]
+__all__ = ["FIRST_TOKEN", "INSTRUMENTS", "OTHER", "TOKEN_TIME", "Book", "Instrument", "Place", "Series"]
 
 OTHER = "other"
 MS_IN_S = 1000.0

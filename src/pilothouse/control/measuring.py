@@ -7,8 +7,8 @@ counted yet.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
-from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from pilothouse.analytics.numbers_routes import router as numbers_router
@@ -31,6 +31,12 @@ __all__ = ["ROUTERS", "Measuring"]
 
 ROUTERS = (numbers_router, objectives_router, metrics_router)
 """Routes for everybody with a key or a session."""
+
+
+class Application(Protocol):
+    """What routes find their parts in."""
+
+    state: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ class Measuring:
         """Takes calls that got on record; from the projector's thread."""
         self.judging.give(calls)
 
-    def mount(self, app: FastAPI) -> None:
+    def mount(self, app: Application) -> None:
         """Hands the API, the metrics and the first screen what they ask for."""
         app.state.objectives = self.objectives
         app.state.metrics = self.metrics

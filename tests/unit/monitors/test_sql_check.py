@@ -4,7 +4,7 @@ import pytest
 
 from pilothouse.monitors.metrics.check import problems
 from pilothouse.monitors.metrics.settings import MetricSettings, digest_of
-from pilothouse.monitors.metrics.sql_check import SqlError, check_sql
+from pilothouse.store.named_sql import SqlError, check_sql
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pilothouse.monitors.metrics.expression import read_expression
 from pilothouse.monitors.metrics.faults import ExpressionError
 from pilothouse.monitors.metrics.settings import MetricSettings
-from pilothouse.monitors.metrics.sql_check import SqlError, check_sql
+from pilothouse.store.named_sql import SqlError, check_sql
 
 __all__ = ["problems"]
 

@@ -21,9 +21,9 @@ from pilothouse.monitors.metrics.expression import Expression, read_expression
 from pilothouse.monitors.metrics.faults import NoValueError
 from pilothouse.monitors.metrics.fields import Scope, words_of
 from pilothouse.monitors.metrics.settings import MetricSettings
-from pilothouse.monitors.metrics.sql_run import ask
 from pilothouse.monitors.metrics.tallies import Tally
 from pilothouse.store.analytics import Analytics
+from pilothouse.store.named_sql import SqlError, ask_sql
 from pilothouse.store.scores import Score, insert_scores
 from pilothouse.telemetry.keyring import Keyring
 
@@ -154,15 +154,15 @@ class Evaluator:
         metric.asked_at_ms = now_ms
         assert metric.settings.sql is not None
         try:
-            rows = ask(
+            rows = ask_sql(
                 self._analytics,
                 metric.settings.sql,
                 start_ns=start_ms * 1_000_000,
                 end_ns=now_ms * 1_000_000,
             )
-        except NoValueError as error:
-            metric.tally.note_fault(error.reason.partition(":")[0], error.reason)
-            logger.warning("the metric %s has no value: %s", metric.name, error.reason)
+        except SqlError as error:
+            metric.tally.note_fault(error.reason, str(error))
+            logger.warning("the metric %s has no value: %s", metric.name, error)
             return []
         if not rows:
             metric.tally.unknown += 1

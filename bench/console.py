@@ -33,7 +33,7 @@ from bench.rig import GATEWAY_CORE, LOAD_CORE, ROOT, gateways, mocks, on_load_co
 VIEWERS = 20
 POLL_S = 2.0
 SCREEN = "/api/v1/screen?window_s=900"
-TAIL = "/api/v1/requests/tail?most=20"
+TAIL = "/api/v1/requests/tail?most=12"
 BAR = 1.05
 STARTED_WITHIN_S = 120.0
 

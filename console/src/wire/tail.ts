@@ -25,7 +25,7 @@ const REST_TO_WORK = 3;
 const MOST_WAITING = 4000;
 const RETRY_MS = 2000;
 /** Calls in one message of the server at most; the rest is counted. */
-const MOST_AT_ONCE = 20;
+const MOST_AT_ONCE = 12;
 const SKIPPED_EVERY_MS = 1000;
 
 /** Opens the tail at `path`, narrowed by a filter, and keeps it open while the page is visible. */

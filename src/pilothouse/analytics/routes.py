@@ -4,15 +4,12 @@ Refuses to know who may ask, and which processes run: both are handed in. Invari
 unsealed for the one call that is asked for, and for nobody else.
 """
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Annotated, Literal, Protocol
 
-import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import StreamingResponse
 
@@ -20,27 +17,20 @@ from pilothouse.analytics.calls import (
     CallDetail,
     CallFilter,
     CallPage,
-    call_of_event,
     get_call,
     list_calls,
 )
 from pilothouse.analytics.classes import StatusClass
 from pilothouse.analytics.deployments import DeploymentNumbers, deployment_numbers
 from pilothouse.analytics.experiments import ExperimentNumbers, experiments
+from pilothouse.analytics.live import Rendering, Watched, events
 from pilothouse.analytics.overview import Overview, State, overview
-from pilothouse.contracts.events import RequestCompleted
 from pilothouse.contracts.snapshot import ModelKind
 from pilothouse.store.analytics import Analytics
 from pilothouse.telemetry.keyring import Keyring
 
 router = APIRouter(prefix="/api/v1")
 
-KEEP_ALIVE_S = 15.0
-PAUSE_S = 0.5
-"""How long a thinned tail rests after a batch: nobody reads faster, and each message costs the gateway."""
-FEW_CALLS = 5
-"""A batch this small is no flood: the next one may follow at once."""
-ALL_CALLS = CallFilter()
 MOST_NAME_CHARACTERS = 300
 
 DeploymentState = Literal["ready", "starting", "restarting", "stopped", "failed", "unknown"]
@@ -138,24 +128,6 @@ class Serving(Protocol):
         """Returns how far the record is behind."""
 
 
-class Watcher(Protocol):
-    """One who watches calls get on record."""
-
-    is_closed: bool
-    lost: int
-    """How many calls were dropped because they were not taken in time."""
-
-    async def take(self, timeout_s: float) -> list[RequestCompleted]:
-        """Waits for calls, and returns those there are."""
-
-
-class Watched(Protocol):
-    """What can be watched."""
-
-    def watch(self) -> AbstractContextManager[Watcher]:
-        """Gives a new watcher, until it is left."""
-
-
 @dataclass(frozen=True, slots=True)
 class Record:
     """All that these routes stand on; the process puts one into `app.state.record`."""
@@ -168,6 +140,8 @@ class Record:
     tail: Watched
     is_allowed: Callable[[Request], bool]
     """Says whether the request's caller may still read."""
+    rendering: Rendering = field(default_factory=Rendering)
+    """Calls of the tail, each rendered once."""
     keyring_lock: Lock = field(default_factory=Lock)
     """The keyring is for one thread at a time."""
 
@@ -276,15 +250,19 @@ async def tail_calls(
     only: FilterHere,
     most: Annotated[
         int | None,
-        Query(ge=1, le=1000, description="Calls in half a second at most; the others are only counted."),
+        Query(ge=1, le=1000, description="Calls at a time at most, in a flood; the others are only counted."),
     ] = None,
 ) -> StreamingResponse:
     """Sends each call as a server-sent event `call` when it gets on record, until you hang up.
 
     With `most`, the newest are sent when there are more, and an event `skipped` says how many were left out.
     """
+
+    def look_up() -> Mapping[str, str] | None:
+        return record.key_names() if record.is_allowed(request) else None
+
     return StreamingResponse(
-        _events(request, record, only, most),
+        events(record.tail, record.rendering, look_up=look_up, only=only, most=most),
         media_type="text/event-stream",
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )
@@ -298,38 +276,6 @@ def show_call(
     """One call with its parameters, attempts, messages and answer; by call id, else by request id."""
     with record.keyring_lock:
         return get_call(record.analytics, call_id, keyring=record.keyring, key_names=record.key_names())
-
-
-async def _events(
-    request: Request, record: Record, only: CallFilter, most: int | None
-) -> AsyncIterator[bytes]:
-    lost = 0
-    with record.tail.watch() as watcher:
-        yield b": these are the calls that get on record from now on\n\n"
-        while not watcher.is_closed:
-            events = await watcher.take(KEEP_ALIVE_S)
-            skipped, lost = watcher.lost - lost, watcher.lost
-            if most is not None and only == ALL_CALLS:  # no need to look at those left out
-                skipped += max(0, len(events) - most)
-                events = events[-most:]
-            if not await asyncio.to_thread(record.is_allowed, request):
-                return
-            names = await asyncio.to_thread(record.key_names) if events else {}
-            shown = [call for event in events if only.matches(call := call_of_event(event, names))]
-            if most is not None and len(shown) > most:
-                skipped += len(shown) - most
-                shown = shown[-most:]
-            said = b"".join(_event(call) for call in shown)
-            if most is not None and skipped:
-                said += b"event: skipped\ndata: %d\n\n" % skipped
-            # Also when all calls were of another kind: a silent connection is closed on the way.
-            yield said or b": still here\n\n"
-            if most is not None and len(events) > FEW_CALLS:
-                await asyncio.sleep(PAUSE_S)
-
-
-def _event(call: object) -> bytes:
-    return b"event: call\ndata: " + msgspec.json.encode(call) + b"\n\n"
 
 
 def models_of(served: Sequence[Served], numbers: Mapping[str, DeploymentNumbers]) -> list[ModelView]:

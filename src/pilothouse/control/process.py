@@ -165,8 +165,10 @@ def assembled(
             present=PresentNumbers(home, status, ingest),
             objectives=measuring.objectives,
         )
-        app.state.alerts = watching.desk
-        app.state.resources, observed = observing(app.state.instruments, app.state.screen, home, sending)
+        watching.mount(app.state)
+        app.state.resources, observed = observing(
+            app.state.instruments, app.state.screen, home, sending, foundation.publisher
+        )
         worker = Worker(
             [
                 Job("projector", ingest.tick, PROJECTION_S),

@@ -9,11 +9,15 @@ from typing import Literal
 
 from pilothouse.store.rollups import HOUR, Marks
 
-__all__ = ["HOUR_MS", "MINUTE_MS", "Piece", "Source", "cover"]
+__all__ = ["HOUR_MS", "MINUTE_MS", "SHORTEST_ROLLED_MS", "Piece", "Source", "cover", "rolled_step"]
 
 Source = Literal["rows", "minutes", "hours"]
 MINUTE_MS = 60_000
 HOUR_MS = HOUR * MINUTE_MS
+SHORTEST_ROLLED_MS = 15 * MINUTE_MS
+"""From a quarter of an hour on, questions are put so that roll-ups can answer them."""
+SHORTEST_OF_HOURS_MS = 20 * MINUTE_MS
+"""A step that would be longer is made of whole hours: of a day's minutes there are too many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,12 @@ class Piece:
     source: Source
     start_ms: int
     end_ms: int
+
+
+def rolled_step(step_ms: int) -> tuple[int, int]:
+    """Returns the step that roll-ups have for one of `step_ms` or a little less, and what it begins at."""
+    size = HOUR_MS if step_ms >= SHORTEST_OF_HOURS_MS else MINUTE_MS
+    return -(-step_ms // size) * size, size
 
 
 def cover(start_ms: int, end_ms: int, *, step_ms: int, marks: Marks) -> list[Piece]:

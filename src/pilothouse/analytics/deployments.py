@@ -7,9 +7,10 @@ for the deployment that answered it, or was the last to fail it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pilothouse.analytics.tallies import NOBODY, Asked, Quantiles, quantiles, sums
+from pilothouse.analytics.cover import MINUTE_MS, SHORTEST_ROLLED_MS
+from pilothouse.analytics.tallies import MOST_EXACT, NOBODY, Asked, Quantiles, tallies
 from pilothouse.store.dialects.reader import Readable
 
 __all__ = ["DeploymentNumbers", "deployment_numbers"]
@@ -49,11 +50,14 @@ def deployment_numbers(record: Readable, *, now_ms: int, window_s: int = 900) ->
     """Returns the numbers of the `window_s` seconds up to `now_ms`, by deployment id."""
     start_ms = now_ms - window_s * 1000
     asked = Asked(start_ms, now_ms, window_s * 1000, by="deployment", scope="upstream")
-    tallied, _ = sums(record, asked, COUNTERS)
-    times, _ = quantiles(record, asked, TIMES, (0.95,))
-    return {
-        name: _numbers(name, row, times, window_s) for (name, _), row in tallied.items() if name != NOBODY
-    }
+    with tallies(record) as tallied:
+        rows, _ = tallied.sums(asked, COUNTERS)
+        calls = sum(int(row["calls"] or 0) for row in rows.values())
+        if window_s * 1000 >= SHORTEST_ROLLED_MS and calls > MOST_EXACT:
+            start_ms -= start_ms % MINUTE_MS  # no need to read a part of a minute
+            asked = replace(asked, start_ms=start_ms, step_ms=now_ms - start_ms)
+        times, _ = tallied.quantiles(asked, TIMES, (0.95,), calls=calls)
+    return {name: _numbers(name, row, times, window_s) for (name, _), row in rows.items() if name != NOBODY}
 
 
 def _numbers(

@@ -7,12 +7,12 @@ Refuses to know engines and processes: their state is handed in. Invariant: ever
 each step of the window, and `None` where there was no call to measure.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from pilothouse.analytics.cover import HOUR_MS, MINUTE_MS
-from pilothouse.analytics.tallies import WHOLE, Asked, Quantiles, quantiles, sums
+from pilothouse.analytics.cover import MINUTE_MS, SHORTEST_ROLLED_MS, rolled_step
+from pilothouse.analytics.tallies import FORMER, LATTER, MOST_EXACT, SHADOWS, WHOLE, Asked, Quantiles, tallies
 from pilothouse.store.dialects.reader import Readable
 
 __all__ = [
@@ -33,9 +33,6 @@ Sums = Mapping[str, float | None]
 
 LONGEST_WINDOW_S = 31 * 86_400
 MOST_POINTS = 720
-SHORTEST_ROLLED_MS = 15 * MINUTE_MS
-MOST_EXACT = 20_000
-"""From a quarter of an hour on, and of more calls than this, steps are whole minutes or hours."""
 
 COUNTERS = (
     "calls", "server_errors", "provider_errors", "client_errors", "input_tokens", "output_tokens", "cost_usd",
@@ -43,6 +40,7 @@ COUNTERS = (
 )  # fmt: skip
 TIMES = ("first_token", "latency", "token_time", "queue")
 LOGPROBS = ("logprob_mean", "logprob_min", "logprob_entropy")
+MONEY = frozenset(("cost_usd", "saved_usd"))
 NOTHING: Sums = dict.fromkeys(COUNTERS, 0.0)
 
 
@@ -165,42 +163,54 @@ class _Grid:
         start_ms = self.start_ms + number * self.step_ms
         return (min(start_ms + self.step_ms, self.now_ms) - start_ms) / 1000
 
+    @property
+    def whole_s(self) -> float:
+        """How long the window has been."""
+        return (self.now_ms - self.start_ms) / 1000
+
+    @property
+    def before_s(self) -> float:
+        """How long the window before it is."""
+        return self.points * self.step_ms / 1000
+
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the record answered: of the window, of the one before, of each step."""
+    """What the record answered: of each step of the window and of the one before it."""
 
     grid: _Grid
-    span_s: float
-    now: Sums
     before: Sums
+    now: Sums
     steps: list[Sums]
-    whole: Mapping[tuple[str, str, int], Quantiles]
-    """By histogram, label, and 1 for the window, 0 for the one before."""
-    stepwise: Mapping[tuple[str, str, int], Quantiles]
+    times: Mapping[tuple[str, str, int], Quantiles]
     shadows: Sums
 
     def rate(self, number: Callable[[Sums, float], float | None]) -> Rate:
         """Returns a number over time; `number` makes it of sums and seconds."""
         return Rate(
-            number(self.now, self.span_s),
-            number(self.before, self.span_s),
+            number(self.now, self.grid.whole_s),
+            number(self.before, self.grid.before_s),
             [number(step, self.grid.seconds(at)) for at, step in enumerate(self.steps)],
         )
 
     def percentiles(self, histogram: str) -> Percentiles:
         """Returns a time's percentiles."""
-        whole = self.whole.get((histogram, WHOLE, 1))
-        before = self.whole.get((histogram, WHOLE, 0))
+        whole = self.times.get((histogram, WHOLE, LATTER))
+        before = self.times.get((histogram, WHOLE, FORMER))
         p50, p95, p99 = whole.values if whole else (None, None, None)
-        steps = (self.stepwise.get((histogram, WHOLE, at)) for at in range(self.grid.points))
+        steps = self.stepwise(histogram)
         return Percentiles(
             p50,
             p95,
             p99,
             before.values[1] if before else None,
-            [one.values[0] if one else None for one in steps],
+            [one.values[1] if one else None for one in steps],
         )
+
+    def stepwise(self, histogram: str) -> list[Quantiles | None]:
+        """Returns a histogram's numbers at each step."""
+        first, points = self.grid.points, self.grid.points
+        return [self.times.get((histogram, WHOLE, at)) for at in range(first, first + points)]
 
 
 def overview(
@@ -251,33 +261,43 @@ def overview(
 
 def _ask(record: Readable, *, now_ms: int, step_ms: int, points: int) -> _Found:
     span_ms = step_ms * points
-    both = Asked(now_ms - 2 * span_ms, now_ms, span_ms)
-    wholes, _ = sums(record, both, COUNTERS)
-    now, before = wholes.get((WHOLE, 1), NOTHING), wholes.get((WHOLE, 0), NOTHING)
     grid = _Grid(now_ms - span_ms, step_ms, points, now_ms)
-    if span_ms >= SHORTEST_ROLLED_MS and (now["calls"] or 0) > MOST_EXACT:
-        grid = _rolled(grid)
-    each = Asked(grid.start_ms, now_ms, grid.step_ms)
-    steps, _ = sums(record, each, COUNTERS)
-    whole, _ = quantiles(record, both, (*TIMES, *LOGPROBS), (0.5, 0.95, 0.99))
-    stepwise, _ = quantiles(record, each, (*TIMES, LOGPROBS[0]), (0.95,))
-    copies, _ = sums(record, Asked(now_ms - span_ms, now_ms, span_ms, scope="shadows"), COUNTERS)
+    with tallies(record) as tallied:
+        if span_ms >= SHORTEST_ROLLED_MS and (
+            step_ms >= MINUTE_MS or tallied.count(now_ms - 2 * span_ms, now_ms) > MOST_EXACT
+        ):
+            grid = _rolled(grid)
+        start_ms = grid.start_ms - grid.points * grid.step_ms
+        asked = Asked(start_ms, now_ms, grid.step_ms, scope="all", split=grid.points)
+        rows, _ = tallied.sums(asked, COUNTERS)
+        calls = sum(int(row["calls"] or 0) for row in rows.values())
+        times, _ = tallied.quantiles(
+            replace(asked, scope="served"), (*TIMES, *LOGPROBS), (0.5, 0.95, 0.99), calls=calls
+        )
+    steps = [rows.get((WHOLE, at), NOTHING) for at in range(2 * grid.points)]
     return _Found(
         grid,
-        span_ms / 1000,
-        now,
-        before,
-        [steps.get((WHOLE, at), NOTHING) for at in range(grid.points)],
-        whole,
-        stepwise,
-        copies.get((WHOLE, 0), NOTHING),
+        _added(steps[: grid.points]),
+        _added(steps[grid.points :]),
+        steps[grid.points :],
+        times,
+        _added([rows.get((SHADOWS, at), NOTHING) for at in range(grid.points, 2 * grid.points)]),
     )
+
+
+def _added(steps: Sequence[Sums]) -> Sums:
+    """Returns the sums of several steps; of money, `None` where no step has any."""
+    found: dict[str, float | None] = dict(NOTHING)
+    for name in COUNTERS:
+        known = [number for step in steps if (number := step[name]) is not None]
+        is_money = name in MONEY and not any(step["calls"] and step[name] is not None for step in steps)
+        found[name] = None if is_money and any(step["calls"] for step in steps) else sum(known)
+    return found
 
 
 def _rolled(grid: _Grid) -> _Grid:
     """Returns steps that roll-ups have: the first may begin a little before the window."""
-    size = HOUR_MS if grid.step_ms >= HOUR_MS else MINUTE_MS
-    step_ms = -(-grid.step_ms // size) * size
+    step_ms, size = rolled_step(grid.step_ms)
     start_ms = grid.start_ms - grid.start_ms % size
     return _Grid(start_ms, step_ms, -(-(grid.now_ms - start_ms) // step_ms), grid.now_ms)
 
@@ -306,9 +326,9 @@ def _cost(row: Sums) -> float | None:
 
 
 def _confidence(found: _Found) -> Confidence:
-    rows = [found.whole.get((name, WHOLE, 1)) for name in LOGPROBS]
+    rows = [found.times.get((name, WHOLE, LATTER)) for name in LOGPROBS]
     mean, minimum, entropy = (row.mean if row else None for row in rows)
-    steps = (found.stepwise.get((LOGPROBS[0], WHOLE, at)) for at in range(found.grid.points))
+    steps = found.stepwise(LOGPROBS[0])
     return Confidence(
         rows[0].count if rows[0] else 0, mean, minimum, entropy, [one.mean if one else None for one in steps]
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pilothouse.analytics.cover import HOUR_MS, MINUTE_MS
+from pilothouse.analytics.cover import SHORTEST_ROLLED_MS, rolled_step
 from pilothouse.analytics.measures import Measure, measure_of
 from pilothouse.analytics.scores_asked import score_values
 from pilothouse.analytics.tallies import WHOLE, Asked, quantiles, sums
@@ -20,7 +20,6 @@ __all__ = ["Line", "Series", "SeriesQuestion", "Shown", "number_of", "series", "
 MOST_LINES = 20
 MOST_POINTS = 1000
 SHORTEST_STEP_MS = 1000
-SHORTEST_ROLLED_MS = 15 * MINUTE_MS
 LONGEST_MS = 400 * 86_400_000
 Sums = Mapping[str, float | None]
 
@@ -137,8 +136,7 @@ def _asked(question: SeriesQuestion) -> Asked:
     start_ms, span_ms = question.start_ms, question.end_ms - question.start_ms
     step_ms = max(SHORTEST_STEP_MS, -(-span_ms // max(1, min(question.points, MOST_POINTS))))
     if span_ms >= SHORTEST_ROLLED_MS:
-        size = HOUR_MS if step_ms >= HOUR_MS else MINUTE_MS
-        step_ms = -(-step_ms // size) * size
+        step_ms, size = rolled_step(step_ms)
         start_ms -= start_ms % size
     return Asked(
         start_ms, question.end_ms, step_ms, by=question.by, only=question.only, most_labels=MOST_LINES

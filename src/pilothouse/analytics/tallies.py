@@ -8,19 +8,34 @@ Refuses to know what the numbers are for. Invariant: an answer has at most `most
 steps asked for, whatever is stored.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pilothouse.analytics.cover import MINUTE_MS, Piece, cover
+from pilothouse.analytics.cover import MINUTE_MS, Source, cover
 from pilothouse.analytics.measures import BY
 from pilothouse.contracts.errors import InvalidRequestError
-from pilothouse.store.buckets import bucket_sql, middle_sql
+from pilothouse.store.buckets import bucket_sql, middle
 from pilothouse.store.dialects.dialect import Dialect
 from pilothouse.store.dialects.reader import Question, Readable, Reader
-from pilothouse.store.rollups import COUNTERS, HISTOGRAMS, READ_MARKS, Marks
+from pilothouse.store.rollups import COUNTERS, HISTOGRAM_PLACES, HISTOGRAMS, READ_MARKS, Marks
 
-__all__ = ["NOBODY", "QUESTIONS", "WHOLE", "Asked", "Quantiles", "quantiles", "sums"]
+__all__ = [
+    "FORMER",
+    "LATTER",
+    "MOST_EXACT",
+    "NOBODY",
+    "QUESTIONS",
+    "SHADOWS",
+    "WHOLE",
+    "Asked",
+    "Quantiles",
+    "Tallies",
+    "quantiles",
+    "sums",
+    "tallies",
+]
 
 MARKS = "tallies.marks"
 SUMS = "tallies.sums"
@@ -29,8 +44,10 @@ EXACT = "tallies.exact_quantiles"
 QUESTIONS = (MARKS, SUMS, QUANTILES, EXACT)
 MOST_LABELS = 1000
 MOST_EXACT = 20_000
-FEWEST_STEPS = 2
-"""Up to so many steps are covered one by one, so that they need not begin on a minute."""
+SHADOWS = "shadows"
+"""The label of shadows, where they are asked for beside the others."""
+FORMER, LATTER = -2, -1
+"""Numbers of the two parts of a time that is split."""
 NOBODY = "none"
 """The label of calls that have no model, deployment, key …"""
 WHOLE = ""
@@ -39,17 +56,18 @@ MS = 1_000_000
 IN_ROWS_ALONE = frozenset(("key", "team"))
 """What histograms do not know."""
 
-Scope = Literal["served", "upstream", "shadows"]
-"""served: calls that somebody made, shadows apart. upstream: what deployments did, shadows and all."""
+Scope = Literal["served", "upstream", "all"]
+"""served: calls that somebody made, shadows left out. upstream: what deployments did, shadows and all. all:
+both, shadows under a label of their own."""
 SCOPES: Mapping[Scope, str] = {
     "served": "shadow_of IS NULL",
     "upstream": "cache IS NULL",
-    "shadows": "shadow_of IS NOT NULL",
+    "all": "1 = 1",
 }
 ROLLED_SCOPES: Mapping[Scope, str] = {
     "served": "NOT is_shadow",
     "upstream": "NOT is_cached",
-    "shadows": "is_shadow",
+    "all": "1 = 1",
 }
 
 
@@ -68,6 +86,8 @@ class Asked:
     """Of more labels, those with the most calls."""
     most_exact: int = MOST_EXACT
     """Of up to so many calls, quantiles are exact."""
+    split: int | None = None
+    """The step before which `FORMER` ends and from which `LATTER` goes on: quantiles of these two as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,87 +100,92 @@ class Quantiles:
     """As many as were asked for."""
 
 
-def sums(
-    record: Readable, asked: Asked, counters: Sequence[str]
-) -> tuple[dict[tuple[str, int], dict[str, float | None]], Question]:
-    """Returns each of `counters`, by label and number of step, and how it was asked.
+Sums = dict[tuple[str, int], dict[str, float | None]]
+"""By label and number of step; steps without a call are left out."""
+ByHistogram = dict[tuple[str, str, int], Quantiles]
+"""By histogram, label and number of step."""
 
-    Steps without a call are left out.
-    """
-    names = tuple(dict.fromkeys(("calls", *counters)))
-    with record.reader() as reader:
-        question = _sums_question(reader.dialect, asked, names, _marks(reader))
-        rows = reader.rows(question)
-    found = {
-        (str(row[0]), int(row[1])): {
-            name: None if value is None else float(value) for name, value in zip(names, row[2:], strict=True)
+
+class Tallies:
+    """Answers any number of questions about one moment's record."""
+
+    def __init__(self, reader: Reader) -> None:
+        """Reads how far calls are rolled up."""
+        self._reader = reader
+        rows = reader.rows(Question(MARKS, READ_MARKS, {}))
+        self._marks = Marks(*map(int, rows[0])) if rows else Marks()
+
+    def count(self, start_ms: int, end_ms: int) -> int:
+        """Returns how many calls there were, shadows left out."""
+        found, _ = self.sums(Asked(start_ms, end_ms, end_ms - start_ms), ())
+        return int(found.get((WHOLE, 0), {}).get("calls") or 0)
+
+    def sums(self, asked: Asked, counters: Sequence[str]) -> tuple[Sums, Question]:
+        """Returns calls and each of `counters`, and how it was asked."""
+        names = tuple(dict.fromkeys(("calls", *counters)))
+        question = _sums_question(self._reader.dialect, asked, names, self._marks)
+        found = {
+            (str(row[0]), int(row[1])): {
+                name: None if value is None else float(value)
+                for name, value in zip(names, row[2:], strict=True)
+            }
+            for row in self._reader.rows(question)
         }
-        for row in rows
-    }
-    return found, question
+        return found, question
+
+    def quantiles(
+        self, asked: Asked, histograms: Sequence[str], at: Sequence[float], *, calls: int | None = None
+    ) -> tuple[ByHistogram, Question]:
+        """Returns the quantiles `at` of histograms, and how they were asked.
+
+        Args:
+            asked: Which calls.
+            histograms: Names of `HISTOGRAMS`.
+            at: Shares, 0 to 1.
+            calls: How many calls there are, where the caller knows.
+        """
+        is_few = (self.count(asked.start_ms, asked.end_ms) if calls is None else calls) <= asked.most_exact
+        knows = IN_ROWS_ALONE.isdisjoint((asked.by, *asked.only))
+        ask = _exact_question if is_few else _quantiles_question
+        question = ask(self._reader.dialect, asked, histograms, at, self._marks if knows else Marks())
+        rows = self._reader.rows(question)
+        names = tuple(HISTOGRAMS)
+        value = float if is_few else middle
+        return {
+            (names[row[0]], str(row[1]), int(row[2])): _quantiles(row, at, value) for row in rows
+        }, question
+
+
+@contextmanager
+def tallies(record: Readable) -> Iterator[Tallies]:
+    """Gives what answers questions, while held."""
+    with record.reader() as reader:
+        yield Tallies(reader)
+
+
+def sums(record: Readable, asked: Asked, counters: Sequence[str]) -> tuple[Sums, Question]:
+    """Returns calls and each of `counters`, and how it was asked."""
+    with tallies(record) as tallied:
+        return tallied.sums(asked, counters)
 
 
 def quantiles(
     record: Readable, asked: Asked, histograms: Sequence[str], at: Sequence[float]
-) -> tuple[dict[tuple[str, str, int], Quantiles], Question]:
-    """Returns the quantiles `at` of histograms, by histogram, label and number of step, and the question."""
-    with record.reader() as reader:
-        marks = _marks(reader)
-        is_few = _calls_between(reader, asked, marks) <= asked.most_exact
-        if is_few or not IN_ROWS_ALONE.isdisjoint((asked.by, *asked.only)):
-            marks = Marks()
-        ask = _exact_question if is_few else _quantiles_question
-        question = ask(reader.dialect, asked, histograms, at, marks)
-        rows = reader.rows(question)
-    return {(str(row[0]), str(row[1]), int(row[2])): _quantiles(row, at) for row in rows}, question
-
-
-def _marks(reader: Reader) -> Marks:
-    rows = reader.rows(Question(MARKS, READ_MARKS, {}))
-    return Marks(*map(int, rows[0])) if rows else Marks()
-
-
-def _calls_between(reader: Reader, asked: Asked, marks: Marks) -> int:
-    whole = Asked(asked.start_ms, asked.end_ms, asked.end_ms - asked.start_ms)
-    rows = reader.rows(_sums_question(reader.dialect, whole, ("calls",), marks))
-    return int(rows[0][2]) if rows else 0
-
-
-def _pieces(asked: Asked, marks: Marks) -> Iterator[tuple[int | None, Piece]]:
-    """Yields the pieces to read, each with the step it lies in, `None` when it has several."""
-    starts = range(asked.start_ms, asked.end_ms, asked.step_ms)
-    if len(starts) <= FEWEST_STEPS:
-        for step, start_ms in enumerate(starts):
-            end_ms = min(start_ms + asked.step_ms, asked.end_ms)
-            for piece in cover(start_ms, end_ms, step_ms=asked.step_ms, marks=marks):
-                yield step, piece
-    else:
-        for piece in cover(asked.start_ms, asked.end_ms, step_ms=asked.step_ms, marks=marks):
-            yield None, piece
-
-
-def _heads(
-    dialect: Dialect, asked: Asked, marks: Marks, parameters: dict[str, Any]
-) -> Iterator[tuple[Piece, str, str]]:
-    """Yields each piece with the beginning of its part and its conditions."""
-    for number, (step, piece) in enumerate(_pieces(asked, marks)):
-        told = str(step) if step is not None else _step(dialect, asked, piece)
-        yield (
-            piece,
-            f"SELECT {_label(asked)} AS label, {told} AS step",
-            _where(asked, piece, number, parameters),
-        )
+) -> tuple[ByHistogram, Question]:
+    """Returns the quantiles `at` of histograms, and how they were asked."""
+    with tallies(record) as tallied:
+        return tallied.quantiles(asked, histograms, at)
 
 
 def _sums_question(dialect: Dialect, asked: Asked, names: Sequence[str], marks: Marks) -> Question:
     parameters = _parameters(asked)
     parts = []
-    for piece, head, where in _heads(dialect, asked, marks, parameters):
-        if piece.source == "rows":
+    for source, head, where in _parts(dialect, asked, marks, parameters):
+        if source == "rows":
             table, columns = "calls", ", ".join(f"sum({COUNTERS[name]}) AS {name}" for name in names)
         else:
-            table, columns = f"call_{piece.source}", ", ".join(f"sum({name}) AS {name}" for name in names)
-        parts.append(f"{head}, {columns} FROM {table} WHERE {where} GROUP BY 1, 2")
+            table, columns = f"call_{source}", ", ".join(f"sum({name}) AS {name}" for name in names)
+        parts.append(f"SELECT {head}, {columns} FROM {table} WHERE {where} GROUP BY 1, 2")  # noqa: S608 - our own words
     total = ", ".join(f"sum({name})" for name in names)
     only, top = _top(asked, "sum(calls)")
     sql = (
@@ -175,26 +200,24 @@ def _quantiles_question(
 ) -> Question:
     parameters = _parameters(asked)
     parts = []
-    for piece, head, where in _heads(dialect, asked, marks, parameters):
-        if piece.source == "rows":
-            for name in histograms:
-                value, condition = HISTOGRAMS[name]
-                parts.append(
-                    f"{head}, '{name}' AS measure, {bucket_sql(f'({value})')} AS bucket, count(*) AS n, "
-                    f"sum({value}) AS total FROM calls WHERE {where} AND {condition} "
-                    f"AND ({value}) IS NOT NULL GROUP BY 1, 2, 3, 4"
-                )
+    for source, head, where in _parts(dialect, asked, marks, parameters):
+        if source == "rows":
+            parts.append(
+                f"SELECT label, step, measure, {bucket_sql('value')} AS bucket, count(*) AS n, "  # noqa: S608 - our own words
+                f"sum(value) AS total FROM ({_values(head, where, histograms)}) AS each_value "
+                "WHERE value IS NOT NULL GROUP BY 1, 2, 3, 4"
+            )
         else:
             parts.append(
-                f"{head}, measure, bucket, sum(count) AS n, sum(total) AS total FROM value_{piece.source} "
-                f"WHERE {where} AND measure IN ({_quoted(histograms)}) GROUP BY 1, 2, 3, 4"
+                f"SELECT {head}, measure, bucket, sum(count) AS n, sum(total) AS total FROM value_{source} "  # noqa: S608 - as above
+                f"WHERE {where} AND measure IN ({_places(histograms)}) GROUP BY 1, 2, 3, 4"
             )
     picks = "".join(f", {pick}" for quantile in at for pick in _picks(quantile))
     only, top = _top(asked, "sum(n)")
     sql = (
-        f"WITH parts AS ({' UNION ALL '.join(parts)}){top}, "  # noqa: S608 - our own words
-        f"joined AS (SELECT measure, label, step, bucket, sum(n) AS n, sum(total) AS total FROM parts{only} "
-        "GROUP BY measure, label, step, bucket), "
+        f"WITH parts AS ({' UNION ALL '.join(parts)}){top}, "  # noqa: S608 - as above
+        f"steps AS (SELECT measure, label, step, bucket, sum(n) AS n, sum(total) AS total FROM parts{only} "
+        f"GROUP BY measure, label, step, bucket), joined AS (SELECT * FROM steps{_split(asked)}), "
         "ranked AS (SELECT measure, label, step, bucket, n, total, "
         "sum(n) OVER (PARTITION BY measure, label, step ORDER BY bucket) AS upto, "
         "sum(n) OVER (PARTITION BY measure, label, step) AS whole FROM joined) "
@@ -204,24 +227,74 @@ def _quantiles_question(
     return Question(QUANTILES, sql, parameters)
 
 
+def _split(asked: Asked) -> str:
+    if asked.split is None:
+        return ""
+    part = f"CASE WHEN step < {asked.split:d} THEN {FORMER} ELSE {LATTER} END"
+    return (
+        f" UNION ALL SELECT measure, label, {part} AS step, bucket, sum(n) AS n, sum(total) AS total "  # noqa: S608 - our own words
+        f"FROM steps GROUP BY measure, label, {part}, bucket"
+    )
+
+
 def _exact_question(
-    dialect: Dialect, asked: Asked, histograms: Sequence[str], at: Sequence[float], marks: Marks
+    dialect: Dialect, asked: Asked, histograms: Sequence[str], at: Sequence[float], _marks: Marks
 ) -> Question:
     parameters = _parameters(asked)
-    parts = [
-        f"{head}, '{name}' AS measure, {HISTOGRAMS[name][0]} AS value FROM calls "
-        f"WHERE {where} AND {HISTOGRAMS[name][1]} AND ({HISTOGRAMS[name][0]}) IS NOT NULL"
-        for _, head, where in _heads(dialect, asked, marks, parameters)
-        for name in histograms
-    ]
+    ((_, head, where),) = _parts(dialect, asked, Marks(), parameters)
     picks = "".join(f", {one}, {one}" for one in (dialect.quantile("value", quantile) for quantile in at))
     only, top = _top(asked, "count(*)")
+    part = f"CASE WHEN step < {asked.split or 0:d} THEN {FORMER} ELSE {LATTER} END"
+    twice = (
+        f" UNION ALL SELECT label, {part} AS step, measure, value FROM parts"  # noqa: S608 - as above
+        if asked.split is not None
+        else ""
+    )
     sql = (
-        f"WITH parts AS ({' UNION ALL '.join(parts)}){top} "  # noqa: S608 - our own words
-        f"SELECT measure, label, step, count(*), avg(value){picks} FROM parts{only} "
+        f"WITH parts AS (SELECT * FROM ({_values(head, where, histograms)}) AS each_value "  # noqa: S608 - our own words
+        f"WHERE value IS NOT NULL){top}, joined AS (SELECT * FROM parts{twice}) "
+        f"SELECT measure, label, step, count(*), avg(value){picks} FROM joined{only} "
         "GROUP BY measure, label, step ORDER BY measure, label, step"
     )
     return Question(EXACT, sql, parameters)
+
+
+def _values(head: str, where: str, histograms: Sequence[str]) -> str:
+    """Returns the question for a row of each call and histogram, with the call's value or NULL."""
+    listed = " UNION ALL ".join(f"SELECT {HISTOGRAM_PLACES[name]} AS measure" for name in histograms)
+    cases = " ".join(
+        f"WHEN {HISTOGRAM_PLACES[name]} THEN CASE WHEN {HISTOGRAMS[name][1]} THEN {HISTOGRAMS[name][0]} END"
+        for name in histograms
+    )
+    return (
+        f"SELECT {head}, measure, CAST(CASE measure {cases} END AS DOUBLE) AS value "  # noqa: S608 - our own words
+        f"FROM calls CROSS JOIN ({listed}) AS measures WHERE {where}"
+    )
+
+
+def _parts(
+    dialect: Dialect, asked: Asked, marks: Marks, parameters: dict[str, Any]
+) -> Iterator[tuple[Source, str, str]]:
+    """Yields each source with the label and step of its rows and their conditions; fills in `parameters`."""
+    pieces = cover(asked.start_ms, asked.end_ms, step_ms=asked.step_ms, marks=marks)
+    only = [f"{_column(name)} = $only_{name}" for name in asked.only]
+    for source in dict.fromkeys(piece.source for piece in pieces):
+        is_rows = source == "rows"
+        column, unit = ("at_ns", MS) if is_rows else ("minute", MINUTE_MS)
+        times = []
+        for number, piece in enumerate(pieces):
+            if piece.source == source:
+                first, last = f"start_{number}", f"end_{number}"
+                bounds = (piece.start_ms, piece.end_ms)
+                parameters[first], parameters[last] = (
+                    (bound * unit if is_rows else bound // unit) for bound in bounds
+                )
+                times.append(f"({column} >= ${first} AND {column} < ${last})")
+        scope = (SCOPES if is_rows else ROLLED_SCOPES)[asked.scope]
+        head = f"{_label(asked, source)} AS label, {_step(dialect, asked, source)} AS step"
+        groups = [[one] for one in times] if is_rows else [times]  # rows of one time are found by its bounds
+        for group in groups:
+            yield source, head, " AND ".join((f"({' OR '.join(group)})", scope, *only))
 
 
 def _top(asked: Asked, weight: str) -> tuple[str, str]:
@@ -238,15 +311,15 @@ def _picks(quantile: float) -> Iterator[str]:
     """Yields the values around a quantile: of the rank below it and of the rank above it."""
     place = f"({quantile!r} * (whole - 1))"
     for rank in ("floor", "ceil"):
-        yield f"min(CASE WHEN upto > {rank}({place}) THEN {middle_sql('bucket')} END)"
+        yield f"min(CASE WHEN upto > {rank}({place}) THEN bucket END)"
 
 
-def _quantiles(row: tuple[Any, ...], at: Sequence[float]) -> Quantiles:
+def _quantiles(row: tuple[Any, ...], at: Sequence[float], value: Callable[[Any], float]) -> Quantiles:
     """Puts a quantile between its two ranks, as `quantile_cont` does."""
     count = int(row[3])
     values = []
     for number, quantile in enumerate(at):
-        low, high = float(row[5 + 2 * number]), float(row[6 + 2 * number])
+        low, high = value(row[5 + 2 * number]), value(row[6 + 2 * number])
         place = quantile * (count - 1)
         values.append(low + (high - low) * (place - int(place)))
     return Quantiles(count, float(row[4]), tuple(values))
@@ -256,31 +329,23 @@ def _parameters(asked: Asked) -> dict[str, Any]:
     return {f"only_{name}": wanted for name, wanted in asked.only.items()}
 
 
-def _where(asked: Asked, piece: Piece, number: int, parameters: dict[str, Any]) -> str:
-    """Returns the conditions of one piece, and puts its bounds among the parameters."""
-    first, last = f"start_{number}", f"end_{number}"
-    if piece.source == "rows":
-        parameters[first], parameters[last] = piece.start_ms * MS, piece.end_ms * MS
-        clauses = [f"at_ns >= ${first}", f"at_ns < ${last}", SCOPES[asked.scope]]
-    else:
-        parameters[first], parameters[last] = piece.start_ms // MINUTE_MS, piece.end_ms // MINUTE_MS
-        clauses = [f"minute >= ${first}", f"minute < ${last}", ROLLED_SCOPES[asked.scope]]
-    clauses += [f"{_column(name)} = $only_{name}" for name in asked.only]
-    return " AND ".join(clauses)
-
-
-def _label(asked: Asked) -> str:
+def _label(asked: Asked, source: Source) -> str:
+    if asked.scope == "all":
+        is_shadow = "shadow_of IS NOT NULL" if source == "rows" else "is_shadow"
+        return f"CASE WHEN {is_shadow} THEN '{SHADOWS}' ELSE '{WHOLE}' END"
     return f"'{WHOLE}'" if asked.by is None else f"coalesce({_column(asked.by)}, '{NOBODY}')"
 
 
-def _step(dialect: Dialect, asked: Asked, piece: Piece) -> str:
-    if piece.source == "rows":
+def _step(dialect: Dialect, asked: Asked, source: Source) -> str:
+    if asked.start_ms + asked.step_ms >= asked.end_ms:
+        return "0"
+    if source == "rows":
         return dialect.bucket("at_ns", str(asked.start_ms * MS), str(asked.step_ms * MS))
     return dialect.bucket(f"CAST(minute AS BIGINT) * {MINUTE_MS}", str(asked.start_ms), str(asked.step_ms))
 
 
-def _quoted(names: Iterable[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names)
+def _places(names: Iterable[str]) -> str:
+    return ", ".join(str(HISTOGRAM_PLACES[name]) for name in names)
 
 
 def _column(name: str) -> str:

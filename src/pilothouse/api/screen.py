@@ -18,7 +18,7 @@ from pydantic import BeforeValidator
 from sqlalchemy import Engine
 
 from pilothouse.access.authenticate import Now
-from pilothouse.analytics.deployments import deployment_numbers
+from pilothouse.analytics.deployments import DeploymentNumbers, deployment_numbers
 from pilothouse.analytics.overview import Overview, overview
 from pilothouse.analytics.routes import ModelView, Record, models_of
 from pilothouse.analytics.series import value
@@ -142,7 +142,9 @@ def _screen(settings: ScreenSettings, now_ms: int, window_s: int, missing: list[
         window_s=window_s,
         overview=shown,
         models=models,
-        extras=_extras(record, models, traffic.deployments, shown.series_start_ms, now_ms),
+        extras=_extras(
+            record, models, numbers, traffic.deployments, start_ms=shown.series_start_ms, end_ms=now_ms
+        ),
         queued=sum(traffic.queued.values()),
         alerts=alerts,
         markers=markers,
@@ -151,20 +153,22 @@ def _screen(settings: ScreenSettings, now_ms: int, window_s: int, missing: list[
 
 
 def _extras(
-    record: Record, models: list[ModelView], traffic: list[DeploymentTraffic], start_ms: int, end_ms: int
+    record: Record,
+    models: list[ModelView],
+    numbers: Mapping[str, DeploymentNumbers],
+    traffic: list[DeploymentTraffic],
+    *,
+    start_ms: int,
+    end_ms: int,
 ) -> dict[str, Extra]:
-    def told_apart(measure: str, by: str) -> Mapping[str, float | None]:
-        return value(record.analytics, measure, by=by, start_ms=start_ms, end_ms=end_ms)
-
-    token_times = told_apart("token_time_p95_ms", "deployment")
-    cached = told_apart("cache_share", "model")
+    cached = value(record.analytics, "cache_share", by="model", start_ms=start_ms, end_ms=end_ms)
     live = {one.deployment: one for one in traffic}
     extras: dict[str, Extra] = {}
     for model in models:
         for row in model.deployments:
             now = live.get(row.id)
             extras[row.id] = Extra(
-                token_time_p95_ms=token_times.get(row.id),
+                token_time_p95_ms=numbers[row.id].token_time_p95_ms if row.id in numbers else None,
                 cache_share=cached.get(model.model),
                 breaker=now.breaker if now is not None else None,
                 cause=now.cause if now is not None else None,

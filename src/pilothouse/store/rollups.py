@@ -1,6 +1,6 @@
 """Roll-ups: what calls add up to in each whole minute and hour, as sums and histograms.
 
-A minute is rolled up two minutes after it ended, from the rows themselves; a call that gets on record later
+A minute is rolled up a minute after it ended, from the rows themselves; a call that gets on record later
 than that (a long one, counted by its beginning) is added in the transaction that brings its row. What is not
 rolled up yet is read from the rows, so that no answer waits for a roll-up.
 
@@ -26,7 +26,17 @@ from pilothouse.store.call_classes import (
     UPSTREAM,
 )
 
-__all__ = ["COUNTERS", "DIMENSIONS", "HISTOGRAMS", "HOUR", "MINUTE_NS", "Marks", "RollUps", "read_marks"]
+__all__ = [
+    "COUNTERS",
+    "DIMENSIONS",
+    "HISTOGRAMS",
+    "HISTOGRAM_PLACES",
+    "HOUR",
+    "MINUTE_NS",
+    "Marks",
+    "RollUps",
+    "read_marks",
+]
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +44,7 @@ MINUTE_NS = 60 * 10**9
 HOUR = 60
 """Minutes."""
 DAY = 24 * HOUR
-SETTLED_MINUTES = 2
+SETTLED_MINUTES = 1
 """A minute is rolled up so long after its end."""
 MINUTES_KEPT = 3 * DAY
 """Of older times, hours are kept."""
@@ -82,7 +92,10 @@ HISTOGRAMS: dict[str, tuple[str, str]] = {
     "logprob_min": ("logprob_min", MEASURED),
     "logprob_entropy": ("logprob_entropy", MEASURED),
 }
-"""Each histogram: the value of a call, in milliseconds or nats, and which calls have one."""
+"""Each histogram: the value of a call, in milliseconds or nats, and which calls have one. New ones go
+last: the tables hold their places in this list."""
+
+HISTOGRAM_PLACES = {name: place for place, name in enumerate(HISTOGRAMS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +238,7 @@ class RollUps:
         )
         places = ", ".join(PLACES)
         parts = " UNION ALL ".join(
-            f"SELECT {minute} AS minute, '{name}' AS measure, {places}, {flags}, "  # noqa: S608 - our own words
+            f"SELECT {minute} AS minute, {HISTOGRAM_PLACES[name]} AS measure, {places}, {flags}, "  # noqa: S608 - our own words
             f"{bucket_sql(f'({value})')} AS bucket, count(*), sum({value}) FROM calls "
             f"WHERE {where} AND {condition} AND ({value}) IS NOT NULL "
             f"GROUP BY {minute}, {places}, {flags}, bucket"

@@ -125,10 +125,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
                 cached_tokens BIGINT NOT NULL, cost_usd DOUBLE, unpriced BIGINT NOT NULL, saved_usd DOUBLE)"""
             for table in ("call_minutes", "call_hours")
         ),
-        # Histograms of milliseconds (and of log-probabilities): `bucket` as `store/buckets.py` has it.
+        # Histograms of milliseconds (and of log-probabilities): `bucket` as `store/buckets.py` has it,
+        # `measure` the place in `store/rollups.py`'s list.
         *(
             f"""CREATE TABLE {table} (
-                minute INTEGER NOT NULL, measure VARCHAR NOT NULL, operation VARCHAR, model VARCHAR,
+                minute INTEGER NOT NULL, measure UTINYINT NOT NULL, operation VARCHAR, model VARCHAR,
                 provider VARCHAR, deployment VARCHAR, is_shadow BOOLEAN NOT NULL, is_cached BOOLEAN NOT NULL,
                 bucket SMALLINT NOT NULL, count BIGINT NOT NULL, total DOUBLE NOT NULL)"""
             for table in ("value_minutes", "value_hours")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pilothouse.analytics.tallies import Asked, quantiles, sums
-from pilothouse.store.rollups import COUNTERS, HISTOGRAMS, Marks, read_marks
+from pilothouse.store.rollups import COUNTERS, HISTOGRAMS, SETTLED_MINUTES, Marks, read_marks
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
@@ -103,8 +103,8 @@ def question(given: dict[str, Any]) -> Asked:
 
 def test_sums_are_those_of_the_rows(record: Record) -> None:
     filled(record, seed=1)
-    assert marks(record).minutes_until == NOW_MS // MINUTE_MS - 2
-    assert marks(record).hours_until == (NOW_MS // MINUTE_MS - 2) // 60 * 60
+    assert marks(record).minutes_until == NOW_MS // MINUTE_MS - SETTLED_MINUTES
+    assert marks(record).hours_until == (NOW_MS // MINUTE_MS - SETTLED_MINUTES) // 60 * 60
     rolled = [sums(record.analytics, question(given), tuple(COUNTERS)) for given in QUESTIONS]
     without_rollups(record)
     for given, (found, asked) in zip(QUESTIONS, rolled, strict=True):
@@ -151,7 +151,7 @@ def test_calls_from_before_there_were_rollups_are_rolled_up_bit_by_bit(record: R
     assert sums(record.analytics, question({"start_ms": 0}), ())[0]["", 0]["calls"] == 300, "rolled up or not"
     for _ in range(100):
         record.projector.tick(NOW_MS)
-    assert marks(record).minutes_until == NOW_MS // MINUTE_MS - 2
+    assert marks(record).minutes_until == NOW_MS // MINUTE_MS - SETTLED_MINUTES
     assert sums(record.analytics, question({"start_ms": 0}), ())[0]["", 0]["calls"] == 300
     cursor = record.analytics.cursor()
     rolled = cursor.execute("SELECT sum(calls) FROM call_hours").fetchone()

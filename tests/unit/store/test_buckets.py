@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilothouse.store.buckets import LARGEST, SMALLEST, bucket_of, bucket_sql, middle, middle_sql
+from pilothouse.store.buckets import LARGEST, SMALLEST, bucket_of, bucket_sql, middle
 
 ERROR = 0.025
 sizes = st.floats(min_value=SMALLEST, max_value=LARGEST, allow_nan=False)
@@ -37,10 +37,6 @@ def test_the_database_puts_values_in_the_same_buckets() -> None:
     numbers = [0.0, 1e-9, SMALLEST, 0.5, 1.0, 17.3, 250.0, 9e7, 1e300, -0.25, -31.0, -1e-5]
     with duckdb.connect() as connection:
         rows = connection.execute(
-            f"SELECT x, b, {middle_sql('b')} FROM (SELECT x, {bucket_sql('x')} AS b "
-            "FROM (SELECT unnest($numbers::DOUBLE[]) AS x))",
-            {"numbers": numbers},
+            f"SELECT {bucket_sql('x')} FROM (SELECT unnest($numbers::DOUBLE[]) AS x)", {"numbers": numbers}
         ).fetchall()
-    assert [row[1] for row in rows] == [bucket_of(number) for number in numbers]
-    for _, bucket, shown in rows:
-        assert abs(shown - middle(bucket)) <= 1e-9 * abs(shown)
+    assert [row[0] for row in rows] == [bucket_of(number) for number in numbers]

@@ -6,10 +6,13 @@ Refuses to know rules. Invariant: a present that nobody can tell is left out, ne
 import logging
 import os
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 from sqlalchemy import Engine
+from starlette.datastructures import State
 
 from pilothouse.api.metrics import Ingest
 from pilothouse.contracts.home import Home
@@ -18,14 +21,18 @@ from pilothouse.control.settings import ControlSettings
 from pilothouse.monitors.alerts.announce import Announcer
 from pilothouse.monitors.alerts.desk import AlertDesk
 from pilothouse.monitors.alerts.rules import configured
+from pilothouse.monitors.alerts.settings import Severity
 from pilothouse.monitors.alerts.sources import Numbers, Objectives
 from pilothouse.monitors.alerts.watch import Watch
+from pilothouse.monitors.delivery import repository as deliveries
 from pilothouse.monitors.delivery.send import Sender
+from pilothouse.telemetry.prometheus import Family, Sample
 from pilothouse.worker import Job
 
 logger = logging.getLogger(__name__)
 
 WHOLE = ""
+DAY_MS = 86_400_000
 WATCH_S = 5.0
 SEND_S = 1.0
 SETTLING_MS = 60_000
@@ -68,12 +75,54 @@ def _disk_used(folder: str) -> float | None:
     return usage.used / room if room else None
 
 
+class AlertMetrics:
+    """What Prometheus is told of alerts."""
+
+    def __init__(self, engine: Engine, desk: AlertDesk, watch: Watch) -> None:
+        self._engine = engine
+        self._desk = desk
+        self._watch = watch
+
+    def families(self, now_ms: int) -> list[Family]:
+        """Returns the open alerts by severity, a day's deliveries by state, and the rules that fail."""
+        open_now = Counter(alert.severity for alert, _ in self._desk.open_alerts(now_ms))
+        with self._engine.connect() as connection:
+            told = deliveries.counts(connection, now_ms - DAY_MS)
+        failing = sum(one.error is not None for one in self._watch.judged.values())
+        return [
+            Family(
+                "pilothouse_alerts_open",
+                "gauge",
+                "Alerts that are open or acknowledged, by severity.",
+                [Sample(open_now[one], {"severity": one}) for one in get_args(Severity)],
+            ),
+            Family(
+                "pilothouse_alert_deliveries",
+                "gauge",
+                "Notices of the last 24 hours, by how far they are.",
+                [Sample(told.get(one, 0), {"state": one}) for one in ("waiting", "sent", "failed")],
+            ),
+            Family(
+                "pilothouse_alert_rules_failing",
+                "gauge",
+                "Rules whose last look failed.",
+                [Sample(failing)],
+            ),
+        ]
+
+
 @dataclass(frozen=True, slots=True)
 class Alerting:
     """What the rest of the process needs of alerting."""
 
     desk: AlertDesk
+    metrics: AlertMetrics
     jobs: tuple[Job, ...]
+
+    def mount(self, state: State) -> None:
+        """Hands the API and the metrics what they ask for."""
+        state.alerts = self.desk
+        state.instruments.further.append(self.metrics.families)
 
 
 def alerting(
@@ -106,4 +155,4 @@ def alerting(
     )
     desk = AlertDesk(engine, watch=watch, sender=sender, numbers=numbers)
     jobs = (Job("alerts", watch.tick, WATCH_S), Job("alert delivery", sender.tick, SEND_S))
-    return Alerting(desk, jobs)
+    return Alerting(desk, AlertMetrics(engine, desk, watch), jobs)

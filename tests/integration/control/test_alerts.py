@@ -70,6 +70,9 @@ def test_failing_calls_open_an_alert_that_is_told_acknowledged_and_kept(
     assert 0.0 in detail["around"]["values"]
     said = b"".join(watching.seen) + watching.log().encode()
     assert b"/token" not in said
+    metrics = watching.root("GET", "/metrics").body.decode()
+    assert 'pilothouse_alerts_open{severity="critical"} 1' in metrics
+    assert 'pilothouse_alert_deliveries{state="sent"}' in metrics
 
     watching.process.terminate()
     watching.process.wait(20)

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from pilothouse.monitors.delivery.notice import Notice
 from pilothouse.store.tables import alert_deliveries as deliveries
 
-__all__ = ["Delivery", "add", "claim", "due", "forget", "of_groups", "put_off", "settle", "waiting"]
+__all__ = ["Delivery", "add", "claim", "counts", "due", "forget", "of_groups", "put_off", "settle", "waiting"]
 
 State = Literal["waiting", "sent", "failed", "superseded"]
 
@@ -110,6 +110,13 @@ def of_groups(connection: Connection, groups: Sequence[str], since_ms: int, most
     order = (deliveries.c.created_at_ms.desc(), deliveries.c.id)
     rows = connection.execute(select(deliveries).where(where).order_by(*order).limit(most))
     return [_delivery(row) for row in rows]
+
+
+def counts(connection: Connection, since_ms: int) -> dict[str, int]:
+    """Returns how many deliveries made since a time are in each state."""
+    where = deliveries.c.created_at_ms >= since_ms
+    query = select(deliveries.c.state, func.count()).where(where).group_by(deliveries.c.state)
+    return {str(state): int(many) for state, many in connection.execute(query)}
 
 
 def forget(connection: Connection, before_ms: int) -> int:

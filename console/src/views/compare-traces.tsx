@@ -9,14 +9,7 @@ import { FailureNotice } from "../parts/notice.tsx";
 import { Fall, type Fetched, TraceFacts, TraceNotes, useTrace } from "./traces-one.tsx";
 import { keptQuery } from "./traces-page.tsx";
 import { StepView } from "./traces-step.tsx";
-import { branchesOf } from "./traces-tree.ts";
-
-/** The step of `trace` that answers to `step` of another: the same turn of the same name, as they were drawn. */
-export function partnerOf(step: Step, own: readonly Step[], other: readonly Step[]): Step | null {
-  const alike = (one: Step): boolean => one.name === step.name && one.source === step.source;
-  const turn = own.filter(alike).indexOf(step);
-  return other.filter(alike)[turn] ?? null;
-}
+import { branchesOf, partnerOf } from "./traces-tree.ts";
 
 function Side({ id, fetched, chosen, onChoose, label, at_ms }: { id: string; fetched: Fetched; chosen: Step | null; onChoose: (step: Step) => void; label: string; at_ms: string | null }) {
   const { trace, failure, fetchStep } = fetched;
@@ -67,7 +60,7 @@ export function CompareTraces({ ids, query }: { ids: [string, string]; query: UR
       <header class="panel-head">
         <a class="button icon-only plain" href={hrefOf("traces", keptQuery(query))} data-inside aria-label="Back to the traces"><span aria-hidden="true">←</span></a>
         <h1 id="compare-title">Two traces</h1>
-        {longer !== null && <span class="quiet num">The right one took {durationText(Math.abs(longer))} {longer >= 0 ? "longer" : "less"}.</span>}
+        {longer !== null && <span class="quiet num">{Math.abs(longer) < 0.01 ? "Both took the same time." : `The right one took ${durationText(Math.abs(longer))} ${longer > 0 ? "longer" : "less"}.`}</span>}
         <CopyButton text={window.location.href} what="a link to this comparison" label="Link" />
       </header>
       <div class="sides">

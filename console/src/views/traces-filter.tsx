@@ -6,15 +6,9 @@ import { type ApiFailure, ask } from "../wire/client.ts";
 import type { Completion } from "../wire/traces-shapes.ts";
 import { Icon } from "../parts/icon.tsx";
 import { Kbd } from "../parts/small.tsx";
+import { put } from "./traces-put.ts";
 
 const ASK_AFTER_MS = 90;
-
-/** Text with a proposal put in its place, and where the cursor stands then. */
-export function put(text: string, at: Completion, proposal: string): { text: string; at: number } {
-  const rest = text.slice(at.end);
-  const gap = rest.startsWith(" ") || proposal.endsWith(".") ? "" : " ";
-  return { text: text.slice(0, at.start) + proposal + gap + rest, at: at.start + proposal.length + (proposal.endsWith(".") ? 0 : 1) };
-}
 
 export interface FilterBoxProps {
   value: string;

@@ -110,7 +110,7 @@ export function TraceFacts({ trace }: { trace: TraceDetail }) {
 export function TraceNotes({ trace }: { trace: TraceDetail }) {
   return (
     <>
-      {trace.orphans > 0 && <p class="quiet trace-note" data-testid="orphans">{trace.orphans === 1 ? "One step names a parent that is" : `${trace.orphans} steps name parents that are`} not on record; shown at the root, with a yellow dot.</p>}
+      {trace.orphans > 0 && <p class="quiet trace-note" data-testid="orphans">{trace.orphans === 1 ? "One step names a parent that is" : `${trace.orphans} steps name parents that are`} not on record: shown at the root.</p>}
       {trace.is_cut && <p class="quiet trace-note">Only the first {count(trace.spans.length)} steps are shown.</p>}
     </>
   );

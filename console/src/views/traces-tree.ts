@@ -52,3 +52,10 @@ export function totalsOf(steps: readonly Step[]): Totals {
   };
   return { input_tokens: sum("input_tokens"), output_tokens: sum("output_tokens"), cost_usd: sum("cost_usd"), errors: steps.filter((step) => step.is_error).length };
 }
+
+/** The step of another trace that answers to `step` of another: the same turn of the same name, as they were drawn. */
+export function partnerOf(step: Step, own: readonly Step[], other: readonly Step[]): Step | null {
+  const alike = (one: Step): boolean => one.name === step.name && one.source === step.source;
+  const turn = own.filter(alike).indexOf(step);
+  return other.filter(alike)[turn] ?? null;
+}

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from pilothouse.analytics.classes import STATUS_CLASSES, StatusClass
+from pilothouse.analytics.feedback import FeedbackDetail, feedback_of_call
 from pilothouse.contracts.errors import NotFoundError
 from pilothouse.contracts.events import Content, RequestCompleted
 from pilothouse.store.analytics import day_of
@@ -114,6 +115,8 @@ class CallDetail(Call):
     parameters: dict[str, Any]
     attempts: list[dict[str, Any]]
     content: CallContent
+    feedback: list[FeedbackDetail]
+    """What was said of it, oldest first, with the words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +206,7 @@ def get_call(
         parameters=msgspec.json.decode(parameters or b"{}"),
         attempts=[{"reason": "first"} | attempt for attempt in msgspec.json.decode(attempts or b"[]")],
         content=_content(parts, plain.call_id, keyring),
+        feedback=feedback_of_call(record, plain.call_id, keyring=keyring, key_names=key_names),
     )
 
 

@@ -96,7 +96,7 @@ def confidence(
 def _distribution(rows: list[tuple[Any, ...]], summary: tuple[Any, ...], width: float) -> Distribution:
     counts = {max(0, int(place)): int(number) for place, number in rows}
     bars = [
-        Bar(round(place * width, 6), round((place + 1) * width, 6), counts.get(place, 0))
+        Bar(round(place * width, 6) or 0.0, round((place + 1) * width, 6), counts.get(place, 0))
         for place in range(max(counts, default=-1) + 1)
     ]
     if not summary[0]:

@@ -6,7 +6,7 @@ Refuses to know how a measure is asked of the record. Invariant: a chart's CSV h
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -57,6 +57,7 @@ def custom_measures(request: Request) -> Sequence[Measure]:
 
 @router.get("/series", tags=["Record"], summary="A measure over time", response_model=Series)
 def show_series(  # noqa: PLR0913 - a parameter of the query each
+    request: Request,
     record: RecordHere,
     now: Now,
     *,
@@ -92,6 +93,8 @@ def show_series(  # noqa: PLR0913 - a parameter of the query each
         points=points,
     )
     found = series(record.analytics, question)
+    units = {one.name: one.unit for one in custom_measures(request)}
+    found = replace(found, unit=units.get(measure.partition("@")[0], found.unit))
     if format == "json":
         return found
     return Response(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.integration.analytics.record import NOW_MS, Record
 
+from pilothouse.analytics.calls import get_call
 from pilothouse.analytics.feedback import (
     FeedbackFilter,
     feedback_of_call,
@@ -127,3 +128,12 @@ def test_the_share_of_thumbs_up_is_a_measure(record: Record) -> None:
     assert found == {"m": 0.75}
     found = value(record.analytics, "feedback_count", start_ms=start_ms, end_ms=NOW_MS)
     assert found == {"": 5.0}
+
+
+def test_a_call_in_detail_has_what_was_said_of_it(record: Record) -> None:
+    call = record.add(10, 0)
+    say(record, "r0", 0, Content(request=b"nice"))
+    record.settle()
+    join(record)
+    (found,) = get_call(record.analytics, call.call_id, keyring=record.keyring).feedback
+    assert (found.kind, found.text) == ("thumbs", "nice")

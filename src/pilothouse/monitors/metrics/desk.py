@@ -92,7 +92,7 @@ class MetricDesk:
         return [
             Measure(
                 METRIC_PREFIX + metric.name,
-                metric.settings.unit,
+                metric.unit,
                 metric.settings.title or metric.name,
                 metric.settings.description or f"The custom metric {metric.name!r}, on average.",
                 metric.settings.goal,
@@ -108,9 +108,7 @@ class MetricDesk:
         if not metrics:
             return []
         means = [
-            Sample(
-                mean, {"metric": metric.name, "version": str(metric.version), "unit": metric.settings.unit}
-            )
+            Sample(mean, {"metric": metric.name, "version": str(metric.version), "unit": metric.unit})
             for metric in metrics
             if (mean := metric.tally.recent_mean(now_ms)) is not None
         ]
@@ -145,7 +143,7 @@ def _view(metric: Metric, now_ms: int, versions: list[VersionView]) -> MetricVie
         measure=METRIC_PREFIX + metric.name,
         title=settings.title or metric.name,
         description=settings.description,
-        unit=settings.unit,
+        unit=metric.unit,
         goal=settings.goal,
         kind=metric.kind,
         source=source,

@@ -63,6 +63,11 @@ class Metric:
         """What its values are: `number` or `boolean`."""
         return self.expression.kind if self.expression is not None else "number"
 
+    @property
+    def unit(self) -> str:
+        """The unit of its values; empty for a bare number."""
+        return self.settings.unit or ("1" if self.kind == "boolean" else "")
+
     def wants(self, call: RequestCompleted) -> bool:
         """Says whether a call is in its sample: the same calls each time."""
         share = self.settings.sample

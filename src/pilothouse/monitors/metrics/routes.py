@@ -3,7 +3,7 @@
 Refuses to know how a value is computed. Invariant: values of one version never stand in another's series.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -83,5 +83,6 @@ def show_metric(
     found = []
     for version in versions:
         question = SeriesQuestion(f"{view.measure}@{version}", start_ms, end_ms, points=points)
-        found.append(VersionSeries(version, series(record.analytics, question)))
+        line = replace(series(record.analytics, question), unit=view.unit)
+        found.append(VersionSeries(version, line))
     return MetricDetail(view, found)

@@ -26,8 +26,8 @@ class MetricSettings(
     since it was asked last."""
     type: Literal["number", "boolean"] | None = None
     """What the expression is to be; left out, whatever it is. A boolean counts as 1 or 0."""
-    unit: Annotated[str, msgspec.Meta(min_length=1, max_length=20)] = "1"
-    """Of the number, such as `ms`, `USD` or `1`."""
+    unit: Annotated[str, msgspec.Meta(min_length=1, max_length=20)] | None = None
+    """Of the number, such as `ms`, `USD`, or `1` for a share; left out, a bare number, of a boolean `1`."""
     goal: Literal["up", "down", "none"] = "none"
     """Which way is better."""
     title: Annotated[str, msgspec.Meta(max_length=100)] | None = None

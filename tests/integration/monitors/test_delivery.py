@@ -192,7 +192,8 @@ def test_a_trusted_certificate_is_taken(engine: Engine, certificate: Path) -> No
         assert len(hook.taken) == 1
 
 
-def test_two_senders_never_make_the_same_try(engine: Engine, hook: Hook) -> None:
+def test_two_senders_never_make_the_same_try(state_engine: Engine, hook: Hook) -> None:
+    engine = state_engine
     for number in range(20):
         notice = Notice(status="firing", group=f"g{number}", at_ms=NOW_MS, alerts=(TOLD,))
         put(engine, f"dlv_{number}", notice)

@@ -58,8 +58,8 @@ def states(alerting: Alerting, now_ms: int = NOW_MS) -> dict[str, str]:
     return {alert.labels.get("model", ""): alert.state for alert, _ in found}
 
 
-def test_the_life_of_an_alert(engine: Engine, numbers: FakeNumbers, hook: Hook) -> None:
-    alerting = made(engine, numbers, hook, settings_of(receivers=["ops"], errors=ERRORS))
+def test_the_life_of_an_alert(state_engine: Engine, numbers: FakeNumbers, hook: Hook) -> None:
+    alerting = made(state_engine, numbers, hook, settings_of(receivers=["ops"], errors=ERRORS))
     numbers.now["error_rate"] = {"a": 0.2, "b": 0.01}
     alerting.tick(NOW_MS)
     assert states(alerting) == {"a": "pending"}
@@ -128,9 +128,11 @@ def test_a_restart_forgets_nothing_and_tells_nothing_twice(
     assert [one.json["status"] for one in hook.taken] == ["firing", "resolved"]
 
 
-def test_two_processes_open_and_tell_an_alert_once(engine: Engine, numbers: FakeNumbers, hook: Hook) -> None:
+def test_two_processes_open_and_tell_an_alert_once(
+    state_engine: Engine, numbers: FakeNumbers, hook: Hook
+) -> None:
     settings = settings_of(receivers=["ops"], errors=ERRORS)
-    both = [made(engine, numbers, hook, settings) for _ in range(2)]
+    both = [made(state_engine, numbers, hook, settings) for _ in range(2)]
     numbers.now["error_rate"] = {"a": 0.2}
     for second in (0, 10, 20, 30):
         for one in both:
@@ -141,8 +143,8 @@ def test_two_processes_open_and_tell_an_alert_once(engine: Engine, numbers: Fake
     assert states(both[0]) == {"a": "open"}
 
 
-def test_a_silence_keeps_quiet_until_it_ends(engine: Engine, numbers: FakeNumbers, hook: Hook) -> None:
-    alerting = made(engine, numbers, hook, settings_of(receivers=["ops"], errors=ERRORS))
+def test_a_silence_keeps_quiet_until_it_ends(state_engine: Engine, numbers: FakeNumbers, hook: Hook) -> None:
+    alerting = made(state_engine, numbers, hook, settings_of(receivers=["ops"], errors=ERRORS))
     ends_at_ms = NOW_MS + HOUR
     silence = alerting.desk.silence(
         {"model": "a"}, reason="r", starts_at_ms=NOW_MS, ends_at_ms=ends_at_ms, by="ann", now_ms=NOW_MS
@@ -238,8 +240,8 @@ def test_a_rule_that_cannot_be_read_leaves_its_alerts_and_the_others(
     assert open_ones == {"errors", "down"}
 
 
-def test_stored_rules_come_and_go(engine: Engine, numbers: FakeNumbers, hook: Hook) -> None:
-    alerting = made(engine, numbers, hook, settings_of(errors=ERRORS))
+def test_stored_rules_come_and_go(state_engine: Engine, numbers: FakeNumbers, hook: Hook) -> None:
+    alerting = made(state_engine, numbers, hook, settings_of(errors=ERRORS))
     rule = RuleSettings(measure="calls", above=10.0, for_s=0)
     alerting.desk.put_rule("busy", rule, is_new=True, by="ann", now_ms=NOW_MS)
     numbers.now["calls"] = {"": 11.0}
@@ -289,9 +291,9 @@ def test_a_silence_of_everything_is_refused(engine: Engine, numbers: FakeNumbers
             )
 
 
-def test_old_alerts_are_forgotten(engine: Engine, numbers: FakeNumbers, hook: Hook) -> None:
+def test_old_alerts_are_forgotten(state_engine: Engine, numbers: FakeNumbers, hook: Hook) -> None:
     rule = RuleSettings(measure="calls", above=1.0, for_s=0, keep_s=0)
-    alerting = made(engine, numbers, hook, settings_of(busy=rule))
+    alerting = made(state_engine, numbers, hook, settings_of(busy=rule))
     numbers.now["calls"] = {"": 2.0}
     alerting.tick(NOW_MS)
     numbers.now["calls"] = {"": 0.0}

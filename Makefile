@@ -42,10 +42,20 @@ bench: $(STAMPS)/dev console
 	@sh scripts/system_packages.sh "the benchmarks" wrk nginx redis-server gcc $(HEADERS)
 	@exec $(BIN)/python -m bench $(ARGS)
 
+##   bench-telemetry  spans accepted and queryable a second, beside Phoenix and MLflow (flags in ARGS)
+.PHONY: bench-telemetry
+bench-telemetry: $(STAMPS)/dev console
+	@exec $(BIN)/python -m bench.telemetry $(ARGS)
+
 ##   bench-faults  the fault table: what clients see while one of two upstreams misbehaves (flags in ARGS)
 .PHONY: bench-faults
 bench-faults: $(STAMPS)/dev console
 	@exec $(BIN)/python -m bench.faults $(ARGS)
+
+##   bench-store  ten million calls on record: what questions take while a thousand a second stream in (flags in ARGS)
+.PHONY: bench-store
+bench-store: $(STAMPS)/dev
+	@exec $(BIN)/python -m bench.store_scale $(ARGS)
 
 ##   console  build the page's files into src/pilothouse/console (no Node needed beforehand)
 .PHONY: console
@@ -56,6 +66,7 @@ console: $(CONSOLE)
 docs: $(STAMPS)/dev
 	@$(BIN)/python scripts/code_map.py
 	@$(BIN)/python scripts/reference.py
+	@$(BIN)/python scripts/dashboards.py
 
 ##   clean    remove what the targets above have made here (never a home folder)
 .PHONY: clean

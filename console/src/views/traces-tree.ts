@@ -26,7 +26,7 @@ export function branchesOf(steps: readonly Step[]): Branch[] {
       if (seen.has(next.step.step_id)) continue;
       seen.add(next.step.step_id);
       found.push(next);
-      const inside = (children.get(next.step.step_id) ?? []).slice().sort((a, b) => b.at_ms - a.at_ms);
+      const inside = (children.get(next.step.step_id) ?? []).slice().sort((a, b) => a.at_ms - b.at_ms).reverse();
       for (const step of inside) waiting.push({ step, depth: next.depth + 1 });
     }
   };

@@ -17,12 +17,12 @@ NOW_MS = 1_790_000_000_000
 class Record:
     """A record that events are put on."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, *, kind: type[Analytics] = Analytics, **settings: Any) -> None:
         (folder / "master").write_bytes(b"m" * 32)
         self.keyring = Keyring(str(folder / "ring"), str(folder / "master"))
         small = JournalSettings(segment_bytes=1024 * 1024, reserve_bytes=0)
         self.journal = Journal.open(str(folder / "j"), writer="g", keyring=self.keyring, settings=small)
-        self.analytics = Analytics.open(
+        self.analytics = kind.open(
             str(folder / "a"),
             backups=str(folder / "b"),
             settings=StoreSettings(memory_mb=128, threads=1, **settings),

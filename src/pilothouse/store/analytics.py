@@ -21,6 +21,7 @@ import duckdb
 from pilothouse.contracts.errors import ConfigurationError
 from pilothouse.store.asking import stoppable
 from pilothouse.store.duck_reader import DuckReader, told_plainly
+from pilothouse.store.outbox import Outbox
 from pilothouse.store.schema import CONTENT_SCHEMA, MIGRATIONS
 from pilothouse.store.settings import StoreSettings
 
@@ -43,6 +44,8 @@ class Analytics:
         self._settings = settings
         self._attached: list[str] = []
         self._lock = threading.RLock()
+        self.outbox = Outbox(folder, connection) if settings.url is not None else None
+        """Collects what is put on record and is to go to ClickHouse too."""
 
     @classmethod
     def open(cls, folder: str, *, backups: str, settings: StoreSettings, now_ms: int) -> "Analytics":

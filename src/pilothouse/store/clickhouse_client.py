@@ -5,7 +5,9 @@ memory; a password is in no error.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from importlib.util import find_spec
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -15,7 +17,7 @@ from pilothouse.store.settings import StoreSettings
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-__all__ = ["connect", "database_of", "limits", "told_plainly"]
+__all__ = ["ClickHouseLink", "connect", "database_of", "limits", "told_plainly"]
 
 CONNECT_TIMEOUT_S = 10
 DEFAULT_DATABASE = "pilothouse"
@@ -33,10 +35,7 @@ def connect(settings: StoreSettings, password: str | None) -> "Client":
         import clickhouse_connect
         from clickhouse_connect.driver.exceptions import Error
     except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            "a record in ClickHouse needs the library clickhouse-connect, which is not installed",
-            hint="pip install 'pilothouse[clickhouse]'",
-        ) from error
+        raise _missing() from error
     assert settings.url is not None
     try:
         client = clickhouse_connect.get_client(**_place(settings, password))
@@ -60,14 +59,16 @@ def database_of(settings: StoreSettings) -> str:
 
 def limits(settings: StoreSettings) -> dict[str, Any]:
     """Returns the settings that every question is asked with."""
-    return {
+    # The engine in this process (tests) would stay read-only after a question that fails.
+    kept = {} if (settings.url or "").startswith("chdb:") else {"readonly": 2}
+    return kept | {
         "max_execution_time": settings.query_timeout_s,
         "max_memory_usage": settings.memory_mb * 1024 * 1024,
-        "readonly": 2,
         # The same words mean the same as in DuckDB.
         "join_use_nulls": 1,
         "prefer_column_name_to_alias": 1,
         "union_default_mode": "ALL",
+        "cast_keep_nullable": 1,
     }
 
 
@@ -101,6 +102,63 @@ def told_plainly(settings: StoreSettings) -> Iterator[None]:
             hint="calls are served and recorded meanwhile; what is on record comes back with ClickHouse",
             code="record_unavailable",
         ) from error
+
+
+class ClickHouseLink:
+    """A connection that is made when it is first needed: ClickHouse may be away when Pilothouse starts."""
+
+    def __init__(self, settings: StoreSettings, password: str | None) -> None:
+        """Connects to nothing yet.
+
+        Raises:
+            ConfigurationError: The client library is not installed.
+        """
+        if find_spec("clickhouse_connect") is None:
+            raise _missing()
+        self.settings = settings
+        self.database = database_of(settings)
+        self._password = password
+        self._client: Client | None = None
+        self._guard = Lock()
+
+    def client(self) -> "Client":
+        """Returns the connection.
+
+        Raises:
+            UnavailableError: ClickHouse cannot be reached.
+        """
+        with self._guard:
+            if self._client is None:
+                try:
+                    self._client = connect(self.settings, self._password)
+                except ConfigurationError as error:
+                    raise UnavailableError(
+                        error.message, hint=error.hint, code="record_unavailable"
+                    ) from error
+            return self._client
+
+    def use(self, client: "Client") -> None:
+        """Takes a connection that was made elsewhere."""
+        with self._guard:
+            self._client = client
+
+    def told_plainly(self) -> AbstractContextManager[None]:
+        """Turns ClickHouse's errors into ours, while held."""
+        return told_plainly(self.settings)
+
+    def close(self) -> None:
+        """Lets the connection go."""
+        with self._guard:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+
+def _missing() -> ConfigurationError:
+    return ConfigurationError(
+        "a record in ClickHouse needs the library clickhouse-connect, which is not installed",
+        hint="pip install 'pilothouse[clickhouse]'",
+    )
 
 
 def _place(settings: StoreSettings, password: str | None) -> dict[str, Any]:

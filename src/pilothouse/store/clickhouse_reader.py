@@ -7,16 +7,12 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pilothouse.store.clickhouse_client import database_of, limits, told_plainly
+from pilothouse.store.clickhouse_client import ClickHouseLink, limits
 from pilothouse.store.dialects.clickhouse import CLICKHOUSE
 from pilothouse.store.dialects.dialect import Dialect
 from pilothouse.store.dialects.reader import PARAMETER, Question
-from pilothouse.store.settings import StoreSettings
-
-if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
 
 __all__ = ["ClickHouseReader", "ClickHouseRecord"]
 
@@ -29,11 +25,9 @@ AS_BYTES: dict[str, str | dict[str, str]] = {"sealed": "bytes"}
 class ClickHouseReader:
     """Answers questions over a client that any thread may use."""
 
-    def __init__(self, client: "Client", settings: StoreSettings) -> None:
+    def __init__(self, link: ClickHouseLink) -> None:
         """Takes the connection and its limits."""
-        self._client = client
-        self._settings = settings
-        self._database = database_of(settings)
+        self._link = link
 
     @property
     def dialect(self) -> Dialect:
@@ -45,11 +39,12 @@ class ClickHouseReader:
         given = question.given()
         types = {name: _type(value) for name, value in given.items()}
         text = PARAMETER.sub(lambda found: f"{{{found[1]}:{types[found[1]]}}}", question.sql)
-        with told_plainly(self._settings):
-            answer = self._client.query(
+        client = self._link.client()
+        with self._link.told_plainly():
+            answer = client.query(
                 text,
                 parameters=given,
-                settings=limits(self._settings),
+                settings=limits(self._link.settings),
                 column_formats=AS_BYTES,
             )
         return [tuple(map(_value, row)) for row in answer.result_rows]
@@ -58,16 +53,16 @@ class ClickHouseReader:
     def content(self, day: str) -> Iterator[str | None]:
         """Gives the database: its table of content holds every day."""
         del day
-        yield f"`{self._database}`"
+        yield f"`{self._link.database}`"
 
 
 class ClickHouseRecord:
     """A record in ClickHouse."""
 
-    def __init__(self, client: "Client", settings: StoreSettings) -> None:
+    def __init__(self, link: ClickHouseLink) -> None:
         """Takes the connection and its limits."""
-        self._settings = settings
-        self._reader = ClickHouseReader(client, settings)
+        self._link = link
+        self._reader = ClickHouseReader(link)
 
     @contextmanager
     def reader(self) -> Iterator[ClickHouseReader]:
@@ -80,7 +75,7 @@ class ClickHouseRecord:
             "SELECT DISTINCT toInt64(partition) FROM system.parts "
             "WHERE database = $database AND table = 'content' AND active ORDER BY 1"
         )
-        rows = self._reader.rows(Question("days", text, {"database": database_of(self._settings)}))
+        rows = self._reader.rows(Question("days", text, {"database": self._link.database}))
         return [datetime.fromtimestamp(day * DAY_S, UTC).strftime("%Y-%m-%d") for (day,) in rows]
 
 

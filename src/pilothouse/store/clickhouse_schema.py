@@ -107,7 +107,7 @@ def _columns() -> dict[str, tuple[tuple[str, str, bool], ...]]:
 
 
 def statements(database: str, keep_days: dict[str, int]) -> list[str]:
-    """Returns what makes the tables, adds columns they lack, and sets how long rows are kept.
+    """Returns what makes the tables.
 
     Args:
         database: Their database.
@@ -115,25 +115,49 @@ def statements(database: str, keep_days: dict[str, int]) -> list[str]:
     """
     made: list[str] = []
     for table in SHIPPED:
-        days = min(keep_days[table.retained_as], MOST_DAYS)
-        until = f"toDateTime({table.seconds}, 'UTC') + INTERVAL {days:d} DAY DELETE"
         columns = [_column(*column, table) for column in _columns()[table.name]]
         columns += [f"INDEX by_{name} {name} TYPE bloom_filter(0.01) GRANULARITY 4" for name in table.sought]
-        place = f"`{database}`.{table.name}"
         made.append(
-            f"CREATE TABLE IF NOT EXISTS {place} ({', '.join(columns)}) ENGINE = {table.engine} "
-            f"PARTITION BY intDiv({table.seconds}, {DAY_S}) ORDER BY ({table.order}) TTL {until} "
-            f"SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}"
+            f"CREATE TABLE IF NOT EXISTS `{database}`.{table.name} ({', '.join(columns)}) "
+            f"ENGINE = {table.engine} PARTITION BY intDiv({table.seconds}, {DAY_S}) "
+            f"ORDER BY ({table.order}) TTL {_until(table, keep_days)} SETTINGS ttl_only_drop_parts = 1, "
+            f"non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}"
         )
-        made += [
-            f"ALTER TABLE {place} ADD COLUMN IF NOT EXISTS {_column(*column, table)}"
-            for column in _columns()[table.name]
-        ]
-        made.append(f"ALTER TABLE {place} MODIFY TTL {until} SETTINGS materialize_ttl_after_modify = 0")
     for name in EMPTY:
         columns = [_column(*column, None) for column in _columns()[name]]
         made.append(f"CREATE TABLE IF NOT EXISTS `{database}`.{name} ({', '.join(columns)}) ENGINE = Null")
     return made
+
+
+def make_tables(client: "Client", database: str, keep_days: dict[str, int]) -> None:
+    """Makes the tables, adds columns they lack, and changes how long rows are kept, where that is due."""
+    for statement in statements(database, keep_days):
+        client.command(statement)
+    there = client.query(
+        "SELECT table, name FROM system.columns WHERE database = {database:String}",
+        parameters={"database": database},
+    ).result_rows
+    known = {(str(table), str(name)) for table, name in there}
+    made = client.query(
+        "SELECT name, create_table_query FROM system.tables WHERE database = {database:String}",
+        parameters={"database": database},
+    ).result_rows
+    texts = {str(name): str(text) for name, text in made}
+    for table in SHIPPED:
+        place = f"`{database}`.{table.name}"
+        for column in _columns()[table.name]:
+            if (table.name, column[0]) not in known:
+                client.command(f"ALTER TABLE {place} ADD COLUMN IF NOT EXISTS {_column(*column, table)}")
+        if f"toIntervalDay({_days(table, keep_days)})" not in texts[table.name]:
+            client.command(f"ALTER TABLE {place} MODIFY TTL {_until(table, keep_days)}")
+
+
+def _days(table: ClickHouseTable, keep_days: dict[str, int]) -> int:
+    return min(keep_days[table.retained_as], MOST_DAYS)
+
+
+def _until(table: ClickHouseTable, keep_days: dict[str, int]) -> str:
+    return f"toDateTime({table.seconds}, 'UTC') + INTERVAL {_days(table, keep_days)} DAY DELETE"
 
 
 def _column(name: str, kind: str, is_nullable: bool, table: ClickHouseTable | None) -> str:  # noqa: FBT001 - a row
@@ -144,9 +168,3 @@ def _column(name: str, kind: str, is_nullable: bool, table: ClickHouseTable | No
     if kind == "VARCHAR" and name in FEW_VALUES and not is_ordered:
         told = f"LowCardinality({told})"
     return f"`{name}` {told}"
-
-
-def make_tables(client: "Client", database: str, keep_days: dict[str, int]) -> None:
-    """Makes the tables, or brings them forward."""
-    for statement in statements(database, keep_days):
-        client.command(statement)

@@ -10,10 +10,11 @@ point, and meet a full disk: what it could not commit, it does again.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from threading import Lock
+from typing import Any
 
 import duckdb
 import msgspec
@@ -329,6 +330,9 @@ class Projector:
                 ],
             )
 
+        if self._analytics.outbox is not None:
+            self._analytics.outbox.collect(connection, contents=_columns_of(batch.contents))
+
     def _keep_contents(self, batch: Batch, now_ms: int) -> None:
         oldest = day_of((now_ms - self._retention_ms) * 1_000_000)
         days: dict[str, list[ContentRow]] = {}
@@ -362,17 +366,22 @@ class Projector:
                 connection,
                 f"{schema}.content",
                 CONTENT_COLUMNS,
-                [
-                    [row.call_id for row in fresh],
-                    [row.at_ns for row in fresh],
-                    [row.subject for row in fresh],
-                    [row.part for row in fresh],
-                    [row.sealed for row in fresh],
-                ],
+                _columns_of(fresh),
             )
             for name, position in reached.items():
                 connection.execute(upsert, [name, position])
         known.update(reached)
+
+
+def _columns_of(rows: Sequence[ContentRow]) -> list[list[Any]]:
+    """Returns rows of content as the columns of `CONTENT_COLUMNS`."""
+    return [
+        [row.call_id for row in rows],
+        [row.at_ns for row in rows],
+        [row.subject for row in rows],
+        [row.part for row in rows],
+        [row.sealed for row in rows],
+    ]
 
 
 @contextmanager

@@ -230,6 +230,9 @@ def insert(
                 _insert_all(connection, table, table, columns, files)
                 if table in TRACED:
                     _insert_hints(connection, files)
+        if analytics.outbox is not None:
+            said = [file.path for file in staged if file.day is not None and file.day >= oldest_day]
+            analytics.outbox.collect(connection, content_files=said)
         for one in reached:
             connection.execute(
                 "INSERT OR REPLACE INTO telemetry_segments VALUES (?, ?, ?, ?, ?, ?)",

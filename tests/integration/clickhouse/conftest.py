@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pilothouse.store.clickhouse_client import connect
+from pilothouse.store.clickhouse_client import ClickHouseLink, connect
 from pilothouse.store.settings import StoreSettings
 
 if TYPE_CHECKING:
@@ -31,10 +31,21 @@ def shared_client(clickhouse_settings: StoreSettings) -> "Iterator[Client]":
     client.close()
 
 
+@pytest.fixture(scope="session")
+def link(clickhouse_settings: StoreSettings, shared_client: "Client") -> ClickHouseLink:
+    """The way to it that a control process has."""
+    made = ClickHouseLink(clickhouse_settings, None)
+    made.use(shared_client)
+    return made
+
+
 @pytest.fixture
 def client(shared_client: Any) -> "Client":
-    """The engine with an empty database."""
-    shared_client.command("DROP DATABASE IF EXISTS pilothouse")
-    shared_client.command("CREATE DATABASE pilothouse")
+    """The engine, with no rows."""
+    tables = shared_client.query(
+        "SELECT name FROM system.tables WHERE database = 'pilothouse' AND engine != 'Null'"
+    ).result_rows
+    for (name,) in tables:
+        shared_client.command(f"TRUNCATE TABLE pilothouse.{name}")
     opened: Client = shared_client
     return opened

@@ -31,6 +31,7 @@ __all__ = [
     "Words",
     "find_traces",
     "newest",
+    "oldest",
     "read_cursor",
     "steps",
 ]

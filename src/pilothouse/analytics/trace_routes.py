@@ -57,7 +57,8 @@ def _asker(request: Request, record: RecordHere, now: int) -> Asker:
 
 
 @router.get("/traces", tags=["Traces"], summary="Traces, newest first")
-def show_traces(  # noqa: PLR0917 - a parameter of the query each
+def show_traces(
+    *,
     request: Request,
     record: RecordHere,
     now: Now,
@@ -74,6 +75,7 @@ def show_traces(  # noqa: PLR0917 - a parameter of the query each
 
 @router.get("/traces/histogram", tags=["Traces"], summary="How many pass a filter, over time")
 def show_histogram(
+    *,
     request: Request,
     record: RecordHere,
     now: Now,

@@ -102,6 +102,29 @@ def _admission(gateways: Sequence[GatewayStatus]) -> list[Family]:
     ]
 
 
+def _telemetry(gateways: Sequence[GatewayStatus]) -> list[Family]:
+    return [
+        Family(
+            "pilothouse_gateway_telemetry_items_total",
+            "counter",
+            "Spans, log records and data points that applications sent and that were taken in.",
+            _by_worker(gateways, "telemetry_items_total"),
+        ),
+        Family(
+            "pilothouse_gateway_telemetry_rejected_total",
+            "counter",
+            "Those whose ids were wrong.",
+            _by_worker(gateways, "telemetry_rejected_total"),
+        ),
+        Family(
+            "pilothouse_gateway_telemetry_refused_total",
+            "counter",
+            "Requests with telemetry that were refused whole.",
+            _by_worker(gateways, "telemetry_refused_total"),
+        ),
+    ]
+
+
 def _second_attempts(gateways: Sequence[GatewayStatus]) -> list[Family]:
     return [
         Family(

@@ -251,5 +251,11 @@ class GatewayStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """Calls that were mirrored."""
     shadows_dropped_total: int = 0
     """Calls that were not mirrored because too many mirrors were under way."""
+    telemetry_items_total: int = 0
+    """Spans, log records and data points that applications sent and that were taken in."""
+    telemetry_rejected_total: int = 0
+    """Those whose ids were wrong."""
+    telemetry_refused_total: int = 0
+    """Requests with telemetry that were refused whole."""
     caches: tuple[CacheStatus, ...] = ()
     """Answers kept, one entry a model that keeps some."""

@@ -64,10 +64,16 @@ async def serve(process: GatewayProcess, pepper: bytes) -> None:
     follower = Follower(home.snapshot, home.verifying_key, lambda snapshot: _obey(snapshot, state, upkeep))
     follower.look()
     await upkeep.ready()
-    health = Health(
-        state, follower, journal, time.time_ns() // 1_000_000, upkeep=upkeep, certificate=certificate
-    )
     intake = Intake(state, keyring)
+    health = Health(
+        state,
+        follower,
+        journal,
+        time.time_ns() // 1_000_000,
+        upkeep=upkeep,
+        intake=intake,
+        certificate=certificate,
+    )
     server = Server(FrontDoor(state, health, intake), process.settings.limits, process.settings.deadlines)
     await server.listen(
         socket.socket(fileno=process.listen_fd),

@@ -12,6 +12,7 @@ import msgspec
 from pilothouse.contracts.status import GatewayStatus
 from pilothouse.gateway.certificate import Certificate
 from pilothouse.gateway.follow import Follower
+from pilothouse.gateway.intake import Intake
 from pilothouse.gateway.limits.upkeep import Upkeep
 from pilothouse.gateway.state import GatewayState
 from pilothouse.gateway.watch import deployments
@@ -46,9 +47,11 @@ class Health:
         started_at_ms: int,
         *,
         upkeep: Upkeep,
+        intake: Intake,
         certificate: Certificate | None = None,
     ) -> None:
         self._state = state
+        self._intake = intake
         self._upkeep = upkeep
         self._certificate = certificate
         self._follower = follower
@@ -119,6 +122,9 @@ class Health:
             rescues_total=state.book.rescues_total,
             shadows_total=state.shadows_total,
             shadows_dropped_total=state.shadows_dropped_total,
+            telemetry_items_total=self._intake.items_total,
+            telemetry_rejected_total=self._intake.rejected_total,
+            telemetry_refused_total=self._intake.refused_total,
         )
 
 

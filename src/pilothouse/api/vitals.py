@@ -23,7 +23,13 @@ MS_IN_S = 1000.0
 
 def vitals_families(gateways: Sequence[GatewayStatus]) -> list[Family]:
     """Returns what each worker says of its deployments, its queue and its caches."""
-    return [*_deployments(gateways), *_admission(gateways), *_second_attempts(gateways), *_caches(gateways)]
+    return [
+        *_deployments(gateways),
+        *_admission(gateways),
+        *_second_attempts(gateways),
+        *_caches(gateways),
+        *_telemetry(gateways),
+    ]
 
 
 def _deployments(gateways: Sequence[GatewayStatus]) -> list[Family]:

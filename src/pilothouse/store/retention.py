@@ -1,4 +1,4 @@
-"""Keeps nothing longer than it may be: content by the day, metadata by the row, journal by the segment.
+"""Keeps nothing longer than it may be: content by the day, rows by their class, journal by the segment.
 
 A segment goes when all of it is projected and its newest event is older than content may be kept: its
 metadata lives on in the analytics. When the journal is near its quota, projected segments go before that,
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pilothouse.store.analytics import Analytics, day_of
 from pilothouse.store.projector import Projector
+from pilothouse.store.rollups import MINUTE_NS
 from pilothouse.telemetry.frames import started_ms_of
 from pilothouse.telemetry.segments import folder_bytes
 from pilothouse.telemetry.settings import JournalSettings
@@ -24,6 +25,16 @@ log = logging.getLogger(__name__)
 DAY_MS = 86_400_000
 QUOTA_SHARE = 0.75
 """The journal is brought down to this share of its quota, so that two new segments always fit."""
+TABLES = {
+    "spans": ("spans", "at_ns", 1),
+    "scores": ("scores", "at_ns", 1),
+    "metric_points": ("metric_points", "at_ns", 1),
+    "log_records": ("logs", "at_ns", 1),
+    "trace_hints": ("hints", "at_s", 10**9),
+    "call_hours": ("roll_ups", "minute", MINUTE_NS),
+    "value_hours": ("roll_ups", "minute", MINUTE_NS),
+}
+"""Each further table: its class, its column of time, and how many nanoseconds one of that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +44,8 @@ class Dropped:
     days: int = 0
     segments: int = 0
     calls: int = 0
+    rows: int = 0
+    """Of the other tables: spans, scores, numbers and log records sent, hints, roll-ups."""
 
 
 class Retention:
@@ -55,11 +68,17 @@ class Retention:
             days=self._drop_days(day_of(content_before_ms * 1_000_000)),
             segments=self._drop_segments(content_before_ms),
             calls=self._drop_calls(metadata_before_ms * 1_000_000),
+            rows=self._drop_rows(now_ms),
         )
         if dropped != Dropped():
             log.info(
                 "retention has deleted",
-                extra={"days": dropped.days, "segments": dropped.segments, "calls": dropped.calls},
+                extra={
+                    "days": dropped.days,
+                    "segments": dropped.segments,
+                    "calls": dropped.calls,
+                    "rows": dropped.rows,
+                },
             )
         return dropped
 
@@ -87,14 +106,30 @@ class Retention:
             return False
 
     def _drop_calls(self, before_ns: int) -> int:
-        cursor = self._analytics.cursor()
-        try:
-            found = cursor.execute("SELECT count(*) FROM calls WHERE at_ns < ?", [before_ns]).fetchone()
-            count = int(found[0]) if found else 0
-            if count:
-                cursor.execute("DELETE FROM calls WHERE at_ns < ?", [before_ns])
-        finally:
-            cursor.close()
+        count = self._delete("calls", "at_ns", before_ns)
         if count:
             self._analytics.checkpoint()
+        return count
+
+    def _drop_rows(self, now_ms: int) -> int:
+        days = self._analytics.settings.keep.days(
+            metadata_days=self._settings.metadata_retention_days,
+            content_days=self._settings.content_retention_days,
+        )
+        days["hints"] = max(days["metadata"], days["spans"])
+        return sum(
+            self._delete(table, column, (now_ms - days[kept] * DAY_MS) * 1_000_000 // unit_ns)
+            for table, (kept, column, unit_ns) in TABLES.items()
+        )
+
+    def _delete(self, table: str, column: str, before: int) -> int:
+        """Deletes the rows of a table that are before a time, and returns how many they were."""
+        cursor = self._analytics.cursor()
+        try:
+            found = cursor.execute(f"SELECT count(*) FROM {table} WHERE {column} < ?", [before]).fetchone()  # noqa: S608 - our own names
+            count = int(found[0]) if found else 0
+            if count:
+                cursor.execute(f"DELETE FROM {table} WHERE {column} < ?", [before])  # noqa: S608 - as above
+        finally:
+            cursor.close()
         return count

@@ -109,3 +109,31 @@ def test_near_the_quota_the_oldest_projected_segments_go_first(bench: Bench) -> 
     journal = bench.journal(NOW_MS)
     assert journal.refusal() is None
     journal.close()
+
+
+def test_each_class_goes_when_its_time_is_up(bench: Bench) -> None:
+    cursor = bench.analytics.cursor()
+    for days_ago in (1, 50, 200, 500, 1200):
+        at_ms = NOW_MS - days_ago * DAY_MS
+        at = {"ns": at_ms * 1_000_000, "s": at_ms // 1000, "minute": at_ms // 60_000, "id": str(days_ago)}
+        for columns, values in (
+            ("spans (trace_id, span_id, at_ns, name, duration_ms, kind, status, has_content)",
+             "$id, $id, $ns, 'n', 1, 'other', 'ok', false"),
+            ("scores (score_id, at_ns, source, name, version, has_content)",
+             "$id, $ns, 'feedback', 'n', 1, false"),
+            ("metric_points (at_ns, name, kind, labels)", "$ns, $id, 'gauge', '{}'"),
+            ("log_records (at_ns, log_id, has_content)", "$ns, $id, false"),
+            ("trace_hints (trace_key, at_s)", "1, $s"),
+            ("value_hours (minute, measure, is_shadow, is_cached, bucket, count, total)",
+             "$minute, 0, false, false, 1, 1, 1"),
+        ):  # fmt: skip
+            given = {name: value for name, value in at.items() if f"${name}" in values}
+            cursor.execute(f"INSERT INTO {columns} VALUES ({values})", given)
+    assert bench.retention.tick(NOW_MS).rows == 3 + 2 + 4 + 4 + 2 + 1
+    kept = [
+        cursor.execute(f"SELECT count(*) FROM {table}").fetchone()
+        for table in ("spans", "scores", "metric_points", "log_records", "trace_hints", "value_hours")
+    ]
+    cursor.close()
+    assert kept == [(2,), (3,), (1,), (1,), (3,), (4,)]
+    assert bench.retention.tick(NOW_MS) == Dropped()

@@ -1,5 +1,6 @@
 """Alerts of a running control process: from failing calls to a receiver, with roles, silences and rules."""
 
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
 ROOT = Path(__file__).resolve().parents[3]
 if str(ROOT) not in sys.path:
@@ -15,6 +17,7 @@ if str(ROOT) not in sys.path:
 
 from tests.integration.monitors.receivers import Hook, web_server  # noqa: E402 - as above
 
+from pilothouse.cli.app import build  # noqa: E402 - needs the line above
 from pilothouse.monitors.alerts.settings import AlertSettings, RuleSettings  # noqa: E402 - needs the line above
 from pilothouse.monitors.delivery.settings import ReceiverSettings  # noqa: E402 - as above
 
@@ -173,6 +176,27 @@ def test_what_is_not_there_is_said(control: Any) -> None:
     ):
         body = {"settings": {"measure": "calls", "above": 1}} if method == "PUT" else None
         assert control.root(method, path, body).status == 404, path
+
+
+def test_the_command_line_reads_and_silences(control: Any) -> None:
+    def run(*words: str) -> str:
+        done = CliRunner().invoke(build(), ["alerts", *words, "--home", control.home.root])
+        assert done.exit_code == 0, (words, done.output, done.exception)
+        return done.output
+
+    assert "availability" in run("rules")
+    made = json.loads(run("silence", "rule=x", "model=gpt-*", "--for", "30m", "--reason", "r", "--json"))
+    assert made["matchers"] == {"rule": "x", "model": "gpt-*"}
+    assert made["ends_at_ms"] - made["starts_at_ms"] == 1_800_000
+    assert made["id"] in run("silences")
+    assert "has ended" in run("unsilence", made["id"])
+    assert made["id"] not in run("silences")
+    assert isinstance(json.loads(run("list", "--state", "all", "--json")), list)
+    for wrong in (["silence", "rule"], ["silence", "a=b", "--for", "soon"]):
+        done = CliRunner().invoke(build(), ["alerts", *wrong, "--home", control.home.root])
+        assert done.exit_code == 2
+    done = CliRunner().invoke(build(), ["alerts", "test", "nobody", "--home", control.home.root])
+    assert "There is no receiver 'nobody'" in str(done.exception)
 
 
 def test_default_rules_are_quiet_and_quick(control: Any) -> None:

@@ -18,6 +18,9 @@ from pilothouse.monitors.alerts.rules import (
 from pilothouse.monitors.alerts.settings import AlertSettings, RuleSettings
 from pilothouse.monitors.alerts.sources import known_measures
 from pilothouse.monitors.alerts.wording import summary_of
+from pilothouse.monitors.objectives.budget import WINDOWS_S, Tally, conditions
+from pilothouse.monitors.objectives.keeper import Kept
+from pilothouse.monitors.objectives.settings import ObjectiveSettings
 
 
 def test_the_default_rules_can_be_judged() -> None:
@@ -112,3 +115,10 @@ def test_a_link_names_the_calls_behind_an_alert() -> None:
 def test_an_alert_says_what_is_wrong_in_one_line(settings: RuleSettings, verdict: Verdict, said: str) -> None:
     rule = rule_of("r", settings, "stored", AlertSettings())
     assert summary_of(rule, verdict, {"rule": "r", "model": "m"}) == said
+
+
+def test_an_outage_burns_fast_though_it_burns_slowly_too() -> None:
+    windows = dict.fromkeys(WINDOWS_S, Tally(0, 100))
+    kept = Kept("o", ObjectiveSettings(), 1, judged=conditions(windows, 0.99, min_calls=1))
+    assert kept.alarming is not None
+    assert (kept.alarming.pair.rate, kept.alarming.pair.severity) == (14.4, "critical")

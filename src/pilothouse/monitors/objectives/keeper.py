@@ -70,6 +70,11 @@ class Kept:
         """The pair of windows that is nearest to an alert, or farthest past it."""
         return max(self.judged, key=lambda one: one.rate / one.pair.rate, default=None)
 
+    @property
+    def alarming(self) -> Condition | None:
+        """The pair of windows to alert on: the fastest that burns, else the worst."""
+        return next((one for one in self.judged if one.is_burning), self.worst)
+
 
 class Keeper:
     """All objectives of the configuration."""
@@ -104,7 +109,7 @@ class Keeper:
                 severity=worst.pair.severity,
             )
             for kept in self._kept
-            if (worst := kept.worst) is not None
+            if (worst := kept.alarming) is not None
         ]
 
     def shown(self) -> list[ObjectiveShown]:

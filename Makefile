@@ -28,7 +28,7 @@ serve: $(STAMPS)/base
 ##   test     set up what is missing, system packages included, then run all tests (pytest flags in ARGS)
 .PHONY: test
 test: $(STAMPS)/dev console
-	@sh scripts/system_packages.sh "the tests" libgomp1=libgomp.so.1 chromium wrk redis-server gcc $(HEADERS) $(POSTGRES)
+	@sh scripts/system_packages.sh "the tests" libgomp1=libgomp.so.1 chromium wrk redis-server prometheus gcc $(HEADERS) $(POSTGRES)
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 ##   check    lint, types, imports, dependencies, the page's types: under a minute
@@ -60,6 +60,12 @@ bench-store: $(STAMPS)/dev
 ##   console  build the page's files into src/pilothouse/console (no Node needed beforehand)
 .PHONY: console
 console: $(CONSOLE)
+
+##   screenshots  take the pictures of docs/explanation/the-console.md, in Chromium over real traffic (five minutes)
+.PHONY: screenshots
+screenshots: $(STAMPS)/dev console
+	@sh scripts/system_packages.sh "the pictures" chromium
+	@PILOTHOUSE_SCREENSHOTS=$(CURDIR)/docs/images $(BIN)/python -m pytest -q tests/journeys/test_a_look.py
 
 ##   docs     regenerate the generated pages: the code map and docs/reference
 .PHONY: docs

@@ -1,7 +1,7 @@
 """What twenty people looking at the first screen cost the gateway: `python -m bench.console`.
 
 A Pilothouse takes a steady flow of calls; in turn nobody looks, and twenty viewers do as the page does: each
-holds the live tail and asks for the first screen every two seconds. Control runs meanwhile, on the load's
+holds the live tail and asks for the first screen every 2.5 seconds. Control runs meanwhile, on the load's
 core.
 
 Refuses to know peers. Invariant: rounds with and without viewers alternate on the same running gateway.
@@ -31,7 +31,7 @@ from bench.question import Scenario
 from bench.rig import GATEWAY_CORE, LOAD_CORE, ROOT, gateways, mocks, on_load_core
 
 VIEWERS = 20
-POLL_S = 2.0
+POLL_S = 2.5
 SCREEN = "/api/v1/screen?window_s=900"
 TAIL = "/api/v1/requests/tail?most=12"
 BAR = 1.05

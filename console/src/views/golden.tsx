@@ -61,8 +61,8 @@ function goldenOf(overview: Overview): Golden[] {
       lines: [line("errors", overview.error_rate.series, "--series-bad", "5xx"), line("clients’ own", clients.series, "--series-2", "4xx")],
       say: (value) => `${percent(value)} %`, measures: ["error_rate", "availability", "provider_error_rate"], title: "Errors",
     },
-    quantileTile("first-token", "First token", overview.first_token_ms, ["first_token_p95_ms", "first_token_p50_ms", "first_token_p99_ms"]),
-    quantileTile("latency", "Latency", overview.latency_ms, ["latency_p95_ms", "latency_p50_ms", "latency_p99_ms"]),
+    quantileTile("first-token", "First token", overview.first_token_ms, ["first_token_p95_ms", "first_token_p50_ms", "first_token_p99_ms", "first_token"]),
+    quantileTile("latency", "Latency", overview.latency_ms, ["latency_p95_ms", "latency_p50_ms", "latency_p99_ms", "latency"]),
     {
       id: "tokens", name: "Tokens", value: rate(output.value), unit: "/s out",
       more: [["in", `${rate(input.value)} /s`]],

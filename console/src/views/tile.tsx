@@ -58,7 +58,7 @@ export function Tile(props: TileProps) {
   const { id, name, value, unit, more, lines, overview } = props;
   const most = highest(lines);
   const { objective } = props;
-  const tone = objective ? OBJECTIVE_TONES[objective.state] : null;
+  const tone = objective && objective.state !== "unknown" ? OBJECTIVE_TONES[objective.state] : null;
   return (
     <article class={`tile${props.isChosen ? " is-chosen" : ""}${tone ? ` has-aim tone-${tone}` : ""}`} data-testid={`tile-${id}`}>
       <header class="tile-head">

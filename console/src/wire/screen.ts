@@ -5,7 +5,7 @@ import { type Polled, usePolled } from "./polling.ts";
 import type { Screen } from "./screen-shapes.ts";
 import type { Tail } from "./tail.ts";
 
-const EVERY_MS = 2000;
+const EVERY_MS = 2500;
 const ELSEWHERE_EVERY_MS = 5000;
 /** The server puts an answer together at most this often. */
 const ANEW_AFTER_MS = 1000;

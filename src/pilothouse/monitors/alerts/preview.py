@@ -13,7 +13,7 @@ from pilothouse.monitors.alerts.judge import Reading, Standing, Verdict, advance
 from pilothouse.monitors.alerts.rules import Rule
 from pilothouse.monitors.alerts.sources import Numbers, Past, is_live
 
-__all__ = ["Firing", "Preview", "preview"]
+__all__ = ["Firing", "Preview", "PreviewLine", "preview"]
 
 MS_IN_S = 1000
 HOUR_MS = 3_600_000

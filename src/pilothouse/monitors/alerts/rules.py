@@ -10,7 +10,18 @@ from math import isfinite
 
 from pilothouse.monitors.alerts.settings import AlertSettings, RuleSettings
 
-__all__ = ["DEFAULT_RULES", "Labels", "Origin", "Rule", "fingerprint", "group_key", "problems", "rule_of"]
+__all__ = [
+    "DEFAULT_RULES",
+    "Labels",
+    "Origin",
+    "Rule",
+    "configured",
+    "fingerprint",
+    "group_key",
+    "is_known",
+    "problems",
+    "rule_of",
+]
 
 Labels = Mapping[str, str]
 ORIGINS = ("default", "configuration", "stored")

@@ -16,6 +16,7 @@ from pilothouse.store.dialects.reader import Readable
 
 __all__ = [
     "LIVE",
+    "Asked",
     "Burning",
     "Live",
     "Numbers",

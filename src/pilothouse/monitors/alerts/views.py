@@ -15,7 +15,7 @@ from pilothouse.monitors.alerts.sources import unit_of
 from pilothouse.monitors.delivery.notice import headline
 from pilothouse.monitors.delivery.repository import Delivery
 
-__all__ = ["AlertView", "ChangeView", "DeliveryView", "DetailView", "RuleView", "SilenceView"]
+__all__ = ["AlertView", "AroundView", "ChangeView", "DeliveryView", "DetailView", "RuleView", "SilenceView"]
 
 
 @dataclass(frozen=True, slots=True)

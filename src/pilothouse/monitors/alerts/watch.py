@@ -27,7 +27,7 @@ from pilothouse.monitors.alerts.sources import Asked, Live, Numbers, Objectives,
 from pilothouse.monitors.alerts.wording import summary_of
 from pilothouse.monitors.delivery import repository as deliveries
 
-__all__ = ["Judged", "Watch"]
+__all__ = ["Judged", "Seen", "Watch"]
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,16 @@ from pilothouse.store.dialects.reader import Question, Reader
 from pilothouse.telemetry.keyring import Keyring
 from pilothouse.telemetry.sealing import is_under, unseal
 
-__all__ = ["QUESTIONS", "Sealed", "Words", "read_sealed", "shown_body", "unsealed", "words_of_parts"]
+__all__ = [
+    "QUESTIONS",
+    "Sealed",
+    "Words",
+    "opened_with",
+    "read_sealed",
+    "shown_body",
+    "unsealed",
+    "words_of_parts",
+]
 
 QUESTIONS = ("contents.of_rows",)
 MOST_ASKED = 500
@@ -66,8 +75,11 @@ def _read(reader: Reader, schema: str, asked: list[tuple[str, int]], found: dict
 
 def unsealed(keyring: Keyring, row_id: str, part: Sealed) -> Content | None:
     """Returns what is in a sealed part; `None` when its key was destroyed or it is not authentic."""
-    subject, sealed = part
-    key = keyring.find(subject)
+    return opened_with(keyring.find(part[0]), row_id, part[1])
+
+
+def opened_with(key: bytes | None, row_id: str, sealed: bytes) -> Content | None:
+    """Returns what is sealed under `key`; `None` when there is no key, it is another, or it was changed."""
     if key is None or not is_under(key, sealed):
         return None
     try:

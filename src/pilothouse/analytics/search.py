@@ -16,7 +16,7 @@ import duckdb
 from pilothouse.analytics.filters.faults import FilterError
 from pilothouse.analytics.filters.sql import is_content
 from pilothouse.analytics.filters.tree import And, Compare, Member, Node, Not, Or, Pattern, leaves
-from pilothouse.analytics.record_contents import Sealed, unsealed
+from pilothouse.analytics.record_contents import Sealed, opened_with
 from pilothouse.store.search_words import phrase_of, texts_of, words_of
 from pilothouse.telemetry.keyring import Keyring
 
@@ -73,6 +73,8 @@ class TextSearch:
         self._leaves = [leaf for leaf in dict.fromkeys(leaves(node)) if is_content(leaf)]
         self._keyring = keyring
         self._lock = lock
+        self._keys: dict[str, bytes | None] = {}
+        """Of one question only: a key that is destroyed is not used for the next."""
 
     def outcomes(self, rows: Sequence[tuple[str, Sequence[Sealed]]]) -> list[dict[Compare | Member, bool]]:
         """Returns of each row, given by id and sealed parts, how the comparisons come out.
@@ -89,9 +91,11 @@ class TextSearch:
 
     def _texts(self, row_id: str, parts: Sequence[Sealed]) -> list[str]:
         found: list[str] = []
-        for part in parts:
-            with self._lock:
-                content = unsealed(self._keyring, row_id, part)
+        for subject, sealed in parts:
+            if subject not in self._keys:
+                with self._lock:
+                    self._keys[subject] = self._keyring.find(subject)
+            content = opened_with(self._keys[subject], row_id, sealed)
             if content is not None:
                 found += texts_of(content.request, content.response, content.attributes)
         return found

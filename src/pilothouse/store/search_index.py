@@ -12,7 +12,7 @@ one that is not indexed yet is let through.
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -25,7 +25,7 @@ import numpy as np
 from pilothouse.contracts.errors import ConfigurationError, JournalError
 from pilothouse.store.analytics import Analytics
 from pilothouse.store.dialects.reader import Question, Reader
-from pilothouse.store.search_words import texts_of, words_of
+from pilothouse.store.search_words import LONGEST_WORD, texts_of, whole_words_of
 from pilothouse.telemetry.keyring import Keyring
 from pilothouse.telemetry.sealing import is_under, unseal
 
@@ -102,13 +102,23 @@ class SearchIndex:
         """Which key a file's index was made with."""
 
     def bits_of(self, word: str) -> int:
-        """Returns the bits of a word, as one number of 2,048 bits."""
+        """Returns the bits of a word, as one number of 2,048 bits; none of a word that is not indexed."""
         found = self._cache.get(word)
         if found is None:
             if len(self._cache) >= MOST_CACHED:
                 self._cache.clear()
-            found = self._cache[word] = sum(mask << BITS * at for at, mask in self.places_of(word).items())
+            places = self.places_of(word[:LONGEST_WORD]) if is_indexed(word) else {}
+            found = self._cache[word] = sum(mask << BITS * at for at, mask in places.items())
         return found
+
+    def signature_of(self, words: Iterable[str]) -> int:
+        """Returns the bits of `words` together."""
+        known = self._cache.get
+        bits = 0
+        for word in words:
+            found = known(word)
+            bits |= self.bits_of(word) if found is None else found
+        return bits
 
     def places_of(self, word: str) -> dict[int, int]:
         """Returns the bits of a word, by column."""
@@ -173,21 +183,13 @@ def is_indexed(word: str) -> bool:
     return len(word) >= SHORTEST_WORD or not word.isascii()
 
 
-def signatures_of(index: SearchIndex, texts: Iterator[str]) -> list[int]:
+def signatures_of(index: SearchIndex, texts: Iterable[str]) -> list[int]:
     """Returns the signatures of a row's texts: none where there is no word."""
-    words: dict[str, None] = {}
-    for text in texts:
-        words |= dict.fromkeys(words_of(text))
-    asked = [word for word in words if is_indexed(word)]
-    if len(asked) > WORDS_A_SIGNATURE * MOST_SIGNATURES:
+    words = sorted(set(whole_words_of("\n".join(texts))))
+    if len(words) > WORDS_A_SIGNATURE * MOST_SIGNATURES:
         return [EVERYTHING]
-    found = []
-    for start in range(0, len(asked), WORDS_A_SIGNATURE):
-        bits = 0
-        for word in asked[start : start + WORDS_A_SIGNATURE]:
-            bits |= index.bits_of(word)
-        found.append(bits)
-    return found
+    starts = range(0, len(words), WORDS_A_SIGNATURE)
+    return [index.signature_of(words[start : start + WORDS_A_SIGNATURE]) for start in starts]
 
 
 class Indexer:
@@ -264,8 +266,11 @@ class Indexer:
     def _signatures(self, rows: list[tuple[Any, ...]]) -> tuple[list[int], list[int]]:
         times: list[int] = []
         signatures: list[int] = []
+        keys: dict[str, bytes | None] = {}
         for _, row_id, at_ns, subject, sealed in rows:
-            key = self._keyring.find(str(subject))
+            if subject not in keys:
+                keys[subject] = self._keyring.find(subject)
+            key = keys[subject]
             if key is None or not is_under(key, sealed):
                 continue  # erased
             try:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["LONGEST_WORD", "phrase_of", "texts_of", "words_of"]
+__all__ = ["LONGEST_WORD", "phrase_of", "texts_of", "whole_words_of", "words_of"]
 
 LONGEST_WORD = 64
 """Of longer ones (keys, base64) only so much counts."""
@@ -22,8 +22,13 @@ _WORDS = re.compile(rf"[{_IDEOGRAPHS}]|[^\W_{_IDEOGRAPHS}]+")
 
 def words_of(text: str) -> list[str]:
     """Returns the words of `text`, in order."""
+    return [word[:LONGEST_WORD] for word in whole_words_of(text)]
+
+
+def whole_words_of(text: str) -> list[str]:
+    """Returns the words of `text`, in order, however long they are."""
     plain = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
-    return [word[:LONGEST_WORD] for word in _WORDS.findall(plain)]
+    return _WORDS.findall(plain)
 
 
 def phrase_of(text: str) -> str:
@@ -48,11 +53,12 @@ def _texts(value: Any) -> Iterator[str]:
     waiting = [value]
     while waiting:
         one = waiting.pop()
-        if isinstance(one, str):
+        kind = type(one)
+        if kind is str:
             yield one
-        elif isinstance(one, list):
-            waiting.extend(reversed(one))
-        elif isinstance(one, dict):
+        elif kind is dict:
             waiting.extend(reversed(one.values()))
-        elif isinstance(one, (int, float)) and not isinstance(one, bool):
+        elif kind is list:
+            waiting.extend(reversed(one))
+        elif kind is int or kind is float:
             yield str(one)

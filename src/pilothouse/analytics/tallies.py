@@ -19,7 +19,7 @@ from pilothouse.contracts.errors import InvalidRequestError
 from pilothouse.store.buckets import bucket_sql, middle
 from pilothouse.store.dialects.dialect import Dialect
 from pilothouse.store.dialects.reader import Question, Readable, Reader
-from pilothouse.store.rollups import COUNTERS, HISTOGRAM_PLACES, HISTOGRAMS, READ_MARKS, Marks
+from pilothouse.store.rollups import COUNTERS, HISTOGRAM_PLACES, HISTOGRAMS, READ_MARKS, Marks, values_sql
 
 __all__ = [
     "FORMER",
@@ -261,15 +261,7 @@ def _exact_question(
 
 def _values(head: str, where: str, histograms: Sequence[str]) -> str:
     """Returns the question for a row of each call and histogram, with the call's value or NULL."""
-    listed = " UNION ALL ".join(f"SELECT {HISTOGRAM_PLACES[name]} AS measure" for name in histograms)
-    cases = " ".join(
-        f"WHEN {HISTOGRAM_PLACES[name]} THEN CASE WHEN {HISTOGRAMS[name][1]} THEN {HISTOGRAMS[name][0]} END"
-        for name in histograms
-    )
-    return (
-        f"SELECT {head}, measure, CAST(CASE measure {cases} END AS DOUBLE) AS value "  # noqa: S608 - our own words
-        f"FROM calls CROSS JOIN ({listed}) AS measures WHERE {where}"
-    )
+    return f"SELECT {head}, {values_sql(histograms)} WHERE {where}"
 
 
 def _parts(

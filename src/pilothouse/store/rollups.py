@@ -9,7 +9,7 @@ over the rows after them is the sum over all rows.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -36,6 +36,7 @@ __all__ = [
     "Marks",
     "RollUps",
     "read_marks",
+    "values_sql",
 ]
 
 log = logging.getLogger(__name__)
@@ -237,14 +238,28 @@ class RollUps:
             parameters,
         )
         places = ", ".join(PLACES)
-        parts = " UNION ALL ".join(
-            f"SELECT {minute} AS minute, {HISTOGRAM_PLACES[name]} AS measure, {places}, {flags}, "  # noqa: S608 - our own words
-            f"{bucket_sql(f'({value})')} AS bucket, count(*), sum({value}) FROM calls "
-            f"WHERE {where} AND {condition} AND ({value}) IS NOT NULL "
-            f"GROUP BY {minute}, {places}, {flags}, bucket"
-            for name, (value, condition) in HISTOGRAMS.items()
+        flags = ", ".join(f"{condition} AS {name}" for name, condition in FLAGS.items())
+        each = f"SELECT {minute} AS minute, {places}, {flags}, {values_sql(HISTOGRAMS)} WHERE {where}"
+        told = f"minute, measure, {places}, {', '.join(FLAGS)}"
+        self._connection.execute(
+            f"INSERT INTO value_{into} SELECT {told}, {bucket_sql('value')} AS bucket, count(*), sum(value) "  # noqa: S608 - as above
+            f"FROM ({each}) AS each_value WHERE value IS NOT NULL GROUP BY {told}, bucket",
+            parameters,
         )
-        self._connection.execute(f"INSERT INTO value_{into} {parts}", parameters)
+
+
+def values_sql(histograms: Iterable[str]) -> str:
+    """Returns the columns `measure` and `value`, NULL where a call has none, and where they come from."""
+    named = tuple(histograms)
+    listed = " UNION ALL ".join(f"SELECT {HISTOGRAM_PLACES[name]} AS measure" for name in named)
+    cases = " ".join(
+        f"WHEN {HISTOGRAM_PLACES[name]} THEN CASE WHEN {HISTOGRAMS[name][1]} THEN {HISTOGRAMS[name][0]} END"
+        for name in named
+    )
+    return (
+        f"measure, CAST(CASE measure {cases} END AS DOUBLE) AS value "
+        f"FROM calls CROSS JOIN ({listed}) AS measures"
+    )
 
 
 _TABLES = {

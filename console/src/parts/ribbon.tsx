@@ -1,5 +1,6 @@
 // What happened beside a chart: deploys, changes of the configuration and alerts, each at its time.
 // Refuses to know the chart. Invariant: marks that would lie upon each other become one that says how many.
+import { type Cluster, clustersOf } from "../say/clusters.ts";
 import { moment } from "../say/units.ts";
 import type { Marker, MarkerKind } from "../wire/measure-shapes.ts";
 import { Icon, type IconName } from "./icon.tsx";
@@ -9,32 +10,7 @@ const KINDS: Record<MarkerKind, { word: string; icon: IconName }> = {
   deploy: { word: "Deploy", icon: "deploy" },
   configuration: { word: "Configuration", icon: "gear" },
 };
-const WORST_FIRST: MarkerKind[] = ["alert", "deploy", "configuration"];
-/** Marks nearer than this share of the width become one. */
-const APART = 0.022;
 const MOST_LISTED = 6;
-
-export interface Cluster {
-  /** Where it stands, from 0 to 1. */
-  share: number;
-  kind: MarkerKind;
-  markers: Marker[];
-}
-
-/** The marks between two times, those that are near each other together. */
-export function clustersOf(markers: readonly Marker[], start_ms: number, end_ms: number): Cluster[] {
-  const clusters: Cluster[] = [];
-  const inside = markers.filter((marker) => marker.at_ms >= start_ms && marker.at_ms <= end_ms).sort((a, b) => a.at_ms - b.at_ms);
-  for (const marker of inside) {
-    const share = end_ms > start_ms ? (marker.at_ms - start_ms) / (end_ms - start_ms) : 0;
-    const last = clusters.at(-1);
-    if (last && share - last.share < APART) {
-      last.markers.push(marker);
-      if (WORST_FIRST.indexOf(marker.kind) < WORST_FIRST.indexOf(last.kind)) last.kind = marker.kind;
-    } else clusters.push({ share, kind: marker.kind, markers: [marker] });
-  }
-  return clusters;
-}
 
 function Words({ cluster, now_ms }: { cluster: Cluster; now_ms: number }) {
   const rest = cluster.markers.length - MOST_LISTED;

@@ -22,6 +22,8 @@ PARTS = {
     "nginx": ("nginx", "/usr/sbin/nginx"),
     "redis-server": ("redis-server", "valkey-server"),
     "apt-get": ("apt-get",),
+    "prometheus": ("prometheus",),
+    "promtool": ("promtool",),
     "postgres": (
         "postgres",
         *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/postgres")), reverse=True),

@@ -20,6 +20,14 @@ from pilothouse.telemetry.settings import PrometheusSettings
 
 LATENCY_BOUNDS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 OVERHEAD_BOUNDS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0)
+DURATION = Family("pilothouse_request_duration_seconds", "histogram", "From accepted to answered.", ())
+FIRST_TOKEN = Family("pilothouse_first_token_seconds", "histogram", "From accepted to first token.", ())
+OVERHEAD = Family(
+    "pilothouse_overhead_seconds",
+    "histogram",
+    "Of calls answered whole: their time in which no upstream worked on them, queues included.",
+    (),
+)
 LOWEST_ERROR = 400
 LOWEST_SERVER_ERROR = 500
 
@@ -95,8 +103,8 @@ def overhead_ms(call: RequestCompleted) -> float | None:
 class _Times:
     """One histogram of ours, by model and provider."""
 
-    def __init__(self, name: str, text: str, bounds: tuple[float, ...], most: int) -> None:
-        self._as = Instrument(name, "s", bounds, Family(name, "histogram", text, ()))
+    def __init__(self, family: Family, bounds: tuple[float, ...], most: int) -> None:
+        self._as = Instrument(family.name, "s", bounds, family)
         self._most = most
         self._series: dict[tuple[str, str], Series] = {}
 
@@ -127,18 +135,9 @@ class Counters:
         self._most = most = settings.most_series
         self._counts: dict[Place, _Counts] = {}
         self._times = {
-            "duration": _Times(
-                "pilothouse_request_duration_seconds", "From accepted to answered.", LATENCY_BOUNDS_S, most
-            ),
-            "first_token": _Times(
-                "pilothouse_first_token_seconds", "From accepted to first token.", LATENCY_BOUNDS_S, most
-            ),
-            "overhead": _Times(
-                "pilothouse_overhead_seconds",
-                "Of calls answered whole: their time in which no upstream worked on them, queues included.",
-                OVERHEAD_BOUNDS_S,
-                most,
-            ),
+            "duration": _Times(DURATION, LATENCY_BOUNDS_S, most),
+            "first_token": _Times(FIRST_TOKEN, LATENCY_BOUNDS_S, most),
+            "overhead": _Times(OVERHEAD, OVERHEAD_BOUNDS_S, most),
         }
         self.book = Book(most)
         """The conventions' histograms; read it under `lock`."""

@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 
 from pilothouse import __version__
-from pilothouse.cli import alerts, backup, config, doctor, journal, keys, life, models, requests, signin, up
+from pilothouse.cli import (
+    alerts,
+    backup,
+    config,
+    dashboards,
+    doctor,
+    journal,
+    keys,
+    life,
+    models,
+    requests,
+    signin,
+    up,
+)
 
 
 def build() -> typer.Typer:
@@ -28,6 +41,7 @@ def build() -> typer.Typer:
     app.add_typer(keys.app, name="keys")
     app.add_typer(requests.app, name="requests")
     app.add_typer(alerts.app, name="alerts")
+    app.add_typer(dashboards.app, name="dashboards")
     app.add_typer(journal.app, name="journal")
     app.add_typer(config.app, name="config")
     app.command("signin")(signin.signin)

@@ -27,6 +27,8 @@ from pilothouse.telemetry.sealing import Sealer
 DAY_MS = 86_400_000
 SUBJECTS = 2000
 CONTENT_BATCH = 20_000
+MOST_AT_ONCE = 60_000
+"""Rows that are made in one statement, so that sorting them fits in memory."""
 NEEDLES = ("refund", "zanzibar", "quokka")
 """Words of one in a hundred, in ten thousand, and in a hundred thousand calls."""
 WORDS = [
@@ -140,7 +142,8 @@ def fill(analytics: Analytics, keyring: Keyring, *, calls: int, days: int, now_m
     start_ms = now_ms - days * DAY_MS
     step_ms = days * DAY_MS / calls
     content_from_ms = now_ms - DAY_MS
-    bounds = [calls * day // days for day in range(days + 1)]
+    parts = -(-calls // MOST_AT_ONCE)
+    bounds = [calls * part // parts for part in range(parts + 1)]
     names = ", ".join(name for name, _ in CALL_COLUMNS)
     for first, last in pairwise(bounds):
         sql = CALLS.format(
@@ -230,14 +233,14 @@ def say(what: str) -> None:
     print(f"  {time.strftime('%H:%M:%S')} {what}", flush=True)
 
 
-def opened(home: str, now_ms: int) -> tuple[Analytics, Keyring]:
+def opened(home: str, now_ms: int, **settings: int) -> tuple[Analytics, Keyring]:
     """Opens the record and the keyring of a home made for this."""
     folder = Path(home)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "master").exists():
         (folder / "master").write_bytes(b"m" * 32)
     analytics = Analytics.open(
-        f"{home}/analytics", backups=f"{home}/backups", settings=StoreSettings(), now_ms=now_ms
+        f"{home}/analytics", backups=f"{home}/backups", settings=StoreSettings(**settings), now_ms=now_ms
     )
     return analytics, Keyring(f"{home}/ring", f"{home}/master")
 
@@ -246,7 +249,7 @@ def main() -> None:
     """Fills a home, when it is empty: `python -m bench.store_fill HOME CALLS DAYS`."""
     home, calls, days = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     now_ms = time.time_ns() // 1_000_000
-    analytics, keyring = opened(home, now_ms)
+    analytics, keyring = opened(home, now_ms, memory_mb=1024)
     fill(analytics, keyring, calls=calls, days=days, now_ms=now_ms)
     index_words(analytics, keyring, home)
     analytics.close()

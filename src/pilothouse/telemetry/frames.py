@@ -9,11 +9,11 @@ Refuses to know files and keys. Invariant: `scan` yields only payloads whose CRC
 """
 
 import re
-import zlib
 from collections.abc import Iterator
 from struct import Struct
 
 import msgspec
+from isal.isal_zlib import crc32
 
 from pilothouse.contracts.events import Event
 
@@ -79,7 +79,7 @@ class Damage(msgspec.Struct, frozen=True):
 
 def frame_bytes(payload: bytes) -> bytes:
     """Returns `payload` as a frame."""
-    return FRAME_HEAD.pack(len(payload), zlib.crc32(payload)) + payload
+    return FRAME_HEAD.pack(len(payload), crc32(payload)) + payload
 
 
 def run_of(segment_name: str) -> str | None:
@@ -135,7 +135,7 @@ def _good_end(view: memoryview, position: int) -> int | None:
     length, crc = FRAME_HEAD.unpack_from(view, position)
     if not 0 < length <= MAX_PAYLOAD_BYTES or start + length > len(view):
         return None
-    return start + int(length) if zlib.crc32(view[start : start + length]) == crc else None
+    return start + int(length) if crc32(view[start : start + length]) == crc else None
 
 
 def _follower(view: memoryview, position: int) -> int | None:

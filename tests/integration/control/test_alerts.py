@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -47,7 +48,10 @@ def headers(key: dict[str, Any]) -> dict[str, str]:
 def test_failing_calls_open_an_alert_that_is_told_acknowledged_and_kept(
     watching: Any, hook: Hook, start_control: Any
 ) -> None:
-    for number in range(12):
+    watching.record("good", span_id="a")
+    watching.record("shadow", status=502, outcome="failed", shadow_of="good")
+    watching.record("cut", status=200, outcome="cut", error_type="upstream_error", is_stream=True)
+    for number in range(11):
         watching.record(f"c{number}", status=502, outcome="failed", error_type="upstream_error")
 
     def opened() -> list[dict[str, Any]]:
@@ -56,8 +60,15 @@ def test_failing_calls_open_an_alert_that_is_told_acknowledged_and_kept(
 
     watching.wait(lambda: bool(opened() and hook.taken), "the alert")
     [alert] = opened()
-    assert (alert["state"], alert["labels"]["model"], alert["value"]) == ("open", "assistant", 0.0)
-    assert "/traces?filter=model" in alert["link"]
+    assert (alert["state"], alert["labels"]["model"], alert["value"]) == (
+        "open",
+        "assistant",
+        pytest.approx(1 / 13),
+    )
+    behind = urlsplit(alert["link"])
+    assert behind.path == "/traces"
+    traces = watching.root("GET", f"/api/v1/traces?{behind.query}&limit=100").json["data"]
+    assert len(traces) == 12, "the link shows exactly the calls that failed"
     assert hook.taken[0].path == "/token"
     assert hook.taken[0].json["alerts"][0]["id"] == alert["id"]
 
@@ -70,7 +81,7 @@ def test_failing_calls_open_an_alert_that_is_told_acknowledged_and_kept(
     assert [change["what"] for change in detail["history"]] == ["pending", "open", "acknowledged"]
     assert detail["deliveries"][0]["state"] == "sent"
     assert detail["around"]["measure"] == "availability"
-    assert 0.0 in detail["around"]["values"]
+    assert any(value is not None for value in detail["around"]["values"])
     said = b"".join(watching.seen) + watching.log().encode()
     assert b"/token" not in said
     metrics = watching.root("GET", "/metrics").body.decode()

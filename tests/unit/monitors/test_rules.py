@@ -74,9 +74,11 @@ def test_an_alert_is_known_by_its_rule_and_labels_alone() -> None:
 
 def test_a_link_names_the_calls_behind_an_alert() -> None:
     text = filter_of("availability", {"model": 'a "b" \\ c', "rule": "x"}, 0.95)
-    assert text == 'model = "a \\"b\\" \\\\ c" and status >= 500'
+    failed = "(status >= 500 or outcome in (failed, cut))"
+    assert text == f'model = "a \\"b\\" \\\\ c" and {failed} and shadow = false'
     parse_filter(text)
-    assert filter_of("latency_p95_ms", {"key": "key_1"}, 1500.0) == 'key = "key_1" and latency_ms > 1500'
+    slow = filter_of("latency_p95_ms", {"key": "key_1"}, 1500.0)
+    assert slow == 'key = "key_1" and latency_ms > 1500 and shadow = false'
     url = urlsplit(link_to("http://host:8080/", text, start_ms=1, end_ms=2))
     assert url.path == "/traces"
     assert parse_qs(url.query) == {"filter": [text], "from_ms": ["1"], "to_ms": ["2"]}

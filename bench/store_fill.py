@@ -26,6 +26,7 @@ from pilothouse.telemetry.sealing import Sealer
 
 DAY_MS = 86_400_000
 SUBJECTS = 2000
+DEFAULTS = StoreSettings()
 CONTENT_BATCH = 20_000
 MOST_AT_ONCE = 60_000
 """Rows that are made in one statement, so that sorting them fits in memory."""
@@ -233,7 +234,7 @@ def say(what: str) -> None:
     print(f"  {time.strftime('%H:%M:%S')} {what}", flush=True)
 
 
-def opened(home: str, now_ms: int, settings: StoreSettings = StoreSettings()) -> tuple[Analytics, Keyring]:
+def opened(home: str, now_ms: int, settings: StoreSettings = DEFAULTS) -> tuple[Analytics, Keyring]:
     """Opens the record and the keyring of a home made for this."""
     folder = Path(home)
     folder.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ parent is not on record is shown as an orphan, never left out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from pilothouse.analytics.trace_times import times_of
 from pilothouse.contracts.errors import NotFoundError
 from pilothouse.store.dialects.reader import Question, Readable, Reader
 from pilothouse.telemetry.keyring import Keyring
+from pilothouse.telemetry.semconv.joining import joined
 
 __all__ = ["QUESTIONS", "LogRecord", "Score", "Step", "TraceDetail", "get_trace"]
 
@@ -289,19 +290,38 @@ def _detail(
     known = {row["span_id"] or row["step_id"] for row in shown}
     steps = [_step(row, known, opened.get(_content_id(trace_id, row))) for row in shown]
     ids = {step.step_id for step in steps}
+    said = [_log(row, opened.get(str(row[0]))) for row in logs]
     start = min(step.at_ms for step in steps)
     return TraceDetail(
         trace_id=trace_id,
         at_ms=start,
         duration_ms=max(step.at_ms + step.duration_ms for step in steps) - start,
         key_names={one: key_names[one] for step in steps if (one := step.key_id or "") in key_names},
-        spans=steps,
+        spans=_with_events(steps, said),
         calls=[step.step_id for step in steps if step.source == "call"],
         scores=[_score(row, ids, opened.get(str(row[0]))) for row in scores],
-        logs=[_log(row, opened.get(str(row[0]))) for row in logs],
+        logs=said,
         orphans=sum(step.is_orphan for step in steps),
         is_cut=len(rows) > len(shown),
     )
+
+
+def _with_events(steps: list[Step], logs: Iterable[LogRecord]) -> list[Step]:
+    """Gives spans without messages of their own those that their senders logged (conventions up to 1.36)."""
+    pieces: dict[str, list[tuple[Any, Any]]] = {}
+    for log in logs:
+        if log.span_id is not None and log.content.state == "full":
+            pieces.setdefault(log.span_id, []).append((log.content.request, log.content.response))
+    found = []
+    for step in steps:
+        words = step.content
+        if step.span_id in pieces and words.request is None and words.response is None:
+            request, response = joined(pieces[step.span_id])
+            joint = Words("full", request=request, response=response, attributes=words.attributes)
+            found.append(step if request is None and response is None else replace(step, content=joint))
+        else:
+            found.append(step)
+    return found
 
 
 def _step(row: dict[str, Any], known: set[str], content: Words | None) -> Step:

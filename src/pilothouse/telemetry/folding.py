@@ -152,7 +152,7 @@ class Folding:
                 raw.at_ns,
                 log_id,
                 raw.severity[:MOST_NAME_CHARACTERS],
-                raw.event_name[:MOST_NAME_CHARACTERS] or None,
+                folded.event_name[:MOST_NAME_CHARACTERS] or None,
                 folded.service,
                 event.key_id,
                 raw.trace_id,

@@ -4,6 +4,8 @@ Refuses to know names that may hold more: what is not here is sealed. Invariant:
 (`values.as_clear`), whatever its name allows.
 """
 
+from typing import Any
+
 from pilothouse.telemetry.semconv import values
 
 __all__ = ["CLEAR", "settings"]
@@ -142,11 +144,8 @@ INVOCATION = {
 """Of `llm.invocation_parameters`, what is a number or a truth value."""
 
 
-def settings(parameters: object) -> dict[str, int | float | bool]:
+def settings(said: dict[str, Any]) -> dict[str, Any]:
     """Returns what of a call's parameters may stand in clear, under the conventions' names."""
-    said = values.parsed(parameters)
-    if not isinstance(said, dict):
-        return {}
     return {
         name: said[key]
         for key, name in INVOCATION.items()

@@ -6,6 +6,8 @@ there is kept under its own name.
 
 from typing import Any
 
+import msgspec
+
 from pilothouse.telemetry.semconv import early, genai, openinference, openllmetry, values
 from pilothouse.telemetry.semconv.draft import Draft
 from pilothouse.telemetry.semconv.messages import choices, completion, messages
@@ -13,6 +15,8 @@ from pilothouse.telemetry.semconv.messages import choices, completion, messages
 __all__ = ["compose"]
 
 Composed = tuple[Any, Any]
+
+_decode = msgspec.json.Decoder().decode
 
 INPUTS = ("traceloop.entity.input", "input.value")
 OUTPUTS = ("traceloop.entity.output", "output.value")
@@ -41,7 +45,7 @@ def _conversation(draft: Draft, *, is_model: bool) -> Composed:
         early.conversation,
     ):
         asked, made = read(draft)
-        said, answered = said or asked, answered or made
+        said, answered = said or asked, _with_calls(answered, made) if answered else made
     offered = genai.offered(draft) or openinference.offered(draft) or openllmetry.offered(draft)
     request: Any = {"messages": said} if said else _asked(draft, is_model=is_model)
     response: Any = {"choices": answered} if answered else _answered(draft, is_model=is_model)
@@ -50,8 +54,17 @@ def _conversation(draft: Draft, *, is_model: bool) -> Composed:
     return request, response
 
 
+def _with_calls(answered: list[dict[str, Any]], made: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns choices with the tool calls that a sender gave under another convention's names only."""
+    for choice, other in zip(answered, made, strict=False):
+        calls = other["message"].get("tool_calls")
+        if calls and not choice["message"].get("tool_calls"):
+            choice["message"]["tool_calls"] = calls
+    return answered
+
+
 def _asked(draft: Draft, *, is_model: bool) -> Any:
-    value = values.parsed(draft.take(*INPUTS))
+    value = _spoken(draft, *INPUTS)
     if not is_model or value is None:
         return value
     if isinstance(value, dict):
@@ -63,7 +76,7 @@ def _asked(draft: Draft, *, is_model: bool) -> Any:
 
 
 def _answered(draft: Draft, *, is_model: bool) -> Any:
-    value = values.parsed(draft.take(*OUTPUTS))
+    value = _spoken(draft, *OUTPUTS)
     if not is_model or value is None or isinstance(value, dict):
         return value
     if isinstance(value, list):
@@ -72,9 +85,10 @@ def _answered(draft: Draft, *, is_model: bool) -> Any:
 
 
 def _tool(draft: Draft) -> Composed:
-    arguments = draft.take("gen_ai.tool.call.arguments", *INPUTS, "tool.parameters")
-    result = draft.take("gen_ai.tool.call.result", *OUTPUTS)
-    return values.parsed(arguments), values.parsed(result)
+    arguments = draft.take("gen_ai.tool.call.arguments")
+    result = draft.take("gen_ai.tool.call.result")
+    asked = _spoken(draft, *INPUTS, "tool.parameters") if arguments is None else values.parsed(arguments)
+    return asked, _spoken(draft, *OUTPUTS) if result is None else values.parsed(result)
 
 
 def _documents(draft: Draft) -> Composed:
@@ -90,7 +104,7 @@ def _documents(draft: Draft) -> Composed:
     found += openinference.documents(draft, "reranker.output_documents")
     if found:
         return request or None, {"documents": found}
-    return request or None, values.parsed(draft.take(*OUTPUTS))
+    return request or None, _spoken(draft, *OUTPUTS)
 
 
 def _embeddings(draft: Draft) -> Composed:
@@ -103,5 +117,18 @@ def _embeddings(draft: Draft) -> Composed:
         asked = [message.get("content") for message in said or messages(draft.take("gen_ai.input.messages"))]
     if asked:
         return {"input": asked}, {"embeddings": answered} if answered else None
-    value = values.parsed(draft.take(*INPUTS))
+    value = _spoken(draft, *INPUTS)
     return None if value is None else {"input": value}, {"embeddings": answered} if answered else None
+
+
+def _spoken(draft: Draft, entity: str, *names: str) -> Any:
+    """Returns an input or an output; that of an entity is JSON always, a bare text too."""
+    value = draft.take(entity)
+    if value is None:
+        return values.parsed(draft.take(*names))
+    if isinstance(value, str) and value[:1] == '"':
+        try:
+            return _decode(value)
+        except ValueError:
+            return value
+    return None if value == "null" else values.parsed(value)

@@ -55,6 +55,7 @@ class Folded:
 class FoldedLog:
     """One log record: whom it concerns, what it says, and the scores that it gives."""
 
+    event_name: str
     service: str | None
     subject: str | None
     content: SpanContent | None
@@ -122,7 +123,7 @@ def fold_log(
             at_ns=raw.at_ns,
             cuts=draft.cuts,
         )
-        return FoldedLog(_service(resource), None, None, [made])
+        return FoldedLog(name, _service(resource), None, None, [made])
     absorb(draft, raw_attributes)
     request, response = content.compose(draft, "llm")
     _keep(draft)
@@ -131,7 +132,7 @@ def fold_log(
     if scope:
         draft.rest["scope"] = scope[:MOST_NAME_CHARACTERS]
     held = SpanContent(request=request, response=response, attributes={**draft.clear, **draft.rest})
-    return FoldedLog(_service(resource), _subject(draft, pseudonym), held, draft.evaluations)
+    return FoldedLog(name, _service(resource), _subject(draft, pseudonym), held, draft.evaluations)
 
 
 def _kind(draft: Draft) -> str:
@@ -248,7 +249,11 @@ def _subject(draft: Draft, pseudonym: Pseudonym | None) -> str | None:
 
 def _keep(draft: Draft) -> None:
     """Keeps under its name what was not taken by its meaning."""
-    draft.clear.update(clear.settings(draft.held.get("llm.invocation_parameters")))
+    if "llm.invocation_parameters" in draft.held:
+        asked = values.parsed(draft.held["llm.invocation_parameters"])
+        if isinstance(asked, dict):
+            draft.clear.update(clear.settings(asked))
+            draft.fields.setdefault("model", values.as_label(asked.get("model")))
     for kept in (draft.held, draft.trees):
         for name, value in kept.items():
             draft.rest.setdefault(name, value)

@@ -26,7 +26,7 @@ from pilothouse.analytics.experiments import ExperimentNumbers, experiments
 from pilothouse.analytics.live import Rendering, Watched, events
 from pilothouse.analytics.overview import Overview, State, overview
 from pilothouse.contracts.snapshot import ModelKind
-from pilothouse.store.analytics import Analytics
+from pilothouse.store.dialects.reader import Readable
 from pilothouse.telemetry.keyring import Keyring
 
 router = APIRouter(prefix="/api/v1")
@@ -132,7 +132,7 @@ class Serving(Protocol):
 class Record:
     """All that these routes stand on; the process puts one into `app.state.record`."""
 
-    analytics: Analytics
+    analytics: Readable
     keyring: Keyring
     key_names: Callable[[], Mapping[str, str]]
     """Gives the name of each key and session, by id."""

@@ -43,6 +43,7 @@ from pilothouse.control.ingest import IngestJob
 from pilothouse.control.measuring import ROUTERS as MEASURING_ROUTERS
 from pilothouse.control.measuring import Measuring
 from pilothouse.control.observing import Sending, observing
+from pilothouse.control.recording import recording
 from pilothouse.control.searching import searching
 from pilothouse.control.serving import ServingNow
 from pilothouse.control.settings import ControlSettings
@@ -113,7 +114,11 @@ def assembled(
 ) -> Iterator[Parts]:
     """Puts the API and the jobs together; closes what it opened."""
     home, desk = foundation.home, foundation.desk
-    retention_days = settings.journal.content_retention_days
+    recorded = recording(settings, analytics)
+    retention_days = settings.store.embedded_days(
+        metadata_days=settings.journal.metadata_retention_days,
+        content_days=settings.journal.content_retention_days,
+    )["content"]
     projector = Projector(home.journal, analytics, content_retention_days=retention_days)
     decoding = Decoding(home, analytics, settings.telemetry.intake, content_retention_days=retention_days)
     with closing(projector), closing(decoding):
@@ -143,10 +148,10 @@ def assembled(
         app.state.instruments = Instruments(
             ingest=ingest, status=status, counters=counters, without_key=settings.access.metrics_without_key
         )
-        app.state.instruments.further.append(decoding.families)
+        app.state.instruments.further.extend((decoding.families, recorded.families))
         app.state.make_backup = partial(create_backup, home, analytics=analytics)
         app.state.record = Record(
-            analytics=analytics,
+            analytics=recorded.record,
             keyring=Keyring(home.keyring, home.master_key),
             key_names=desk.names,
             serving=ServingNow(foundation.publisher, status, ingest),
@@ -161,7 +166,7 @@ def assembled(
         watching = alerting(
             settings,
             foundation.engine,
-            numbers=RecordedNumbers(analytics),
+            numbers=RecordedNumbers(recorded.record),
             present=PresentNumbers(home, status, ingest),
             objectives=measuring.objectives,
         )
@@ -177,6 +182,7 @@ def assembled(
                 *measuring.jobs,
                 Job("retention", ingest.retain, RETENTION_S),
                 search.job,
+                *recorded.jobs,
                 *lease_jobs(foundation.lease),
                 *watching.jobs,
                 *observed,

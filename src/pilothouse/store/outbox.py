@@ -1,7 +1,8 @@
 """The outbox: rows on their way to ClickHouse, in Parquet files beside the embedded files they were put in.
 
 Whoever puts rows on record has the outbox collect them in the same transaction; so a row that is on record
-here is sent once, whoever dies when. Feedback waits until it is joined to its call, an hour at most.
+here is sent once, whoever dies when. Feedback waits until it is
+joined to its call, an hour at most.
 
 Refuses to know ClickHouse. Invariant: a file that the table `outbox` names is whole and on the disk; one that
 it does not name belongs to a transaction that was not committed.
@@ -22,14 +23,16 @@ FIRST_OF_TRANSACTION = 36_028_797_018_960_000
 """DuckDB numbers rows that a transaction has added, and not yet committed, from here on (`MAX_ROW_ID`)."""
 TABLES = ("calls", "spans", "scores", "trace_hints", "metric_points", "log_records")
 CONTENT_COLUMNS = ("call_id", "at_ns", "subject", "part", "sealed")
-WAITS = "source = 'feedback' AND call_id IS NULL"
+SWEPT = "source <> 'evaluation'"
+"""Scores that are gathered after they were put on record: feedback when it is joined to its call, and what
+custom metrics give."""
 HOUR_NS = 3_600 * 10**9
 FEEDBACK_NS = 8 * 24 * HOUR_NS
 """Feedback is joined to its call for a week."""
 _TABLES = (
     """CREATE TABLE IF NOT EXISTS outbox (
         file VARCHAR NOT NULL, table_name VARCHAR NOT NULL, count BIGINT NOT NULL, shipment VARCHAR)""",
-    "CREATE TABLE IF NOT EXISTS outbox_feedback (score_id VARCHAR NOT NULL, at_ns BIGINT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS outbox_scores (score_id VARCHAR NOT NULL, at_ns BIGINT NOT NULL)",
 )
 
 
@@ -68,7 +71,7 @@ class Outbox:
             content_files: Parquet files with such content.
         """
         for table in TABLES:
-            only = f" AND NOT ({WAITS})" if table == "scores" else ""
+            only = f" AND NOT ({SWEPT})" if table == "scores" else ""
             added = f"SELECT * FROM {table} WHERE rowid >= {FIRST_OF_TRANSACTION}{only}"  # noqa: S608 - our own words
             ((count,),) = connection.execute(f"SELECT count(*) FROM ({added})").fetchall()  # noqa: S608 - as above
             if count:
@@ -85,13 +88,17 @@ class Outbox:
             rows = f"SELECT {names} FROM read_parquet([{listed}])"  # noqa: S608 - our own files
             self._put(connection, "content", rows, len(content_files))
 
-    def collect_feedback(self, connection: duckdb.DuckDBPyConnection, now_ms: int) -> int:
-        """Keeps feedback that has been joined to its call, or has waited an hour; returns how much."""
+    def collect_scores(self, connection: duckdb.DuckDBPyConnection, now_ms: int) -> int:
+        """Keeps custom metrics, and feedback that is joined to its call or has waited an hour.
+
+        Returns:
+            How many scores there were.
+        """
         now_ns = now_ms * 1_000_000
         due = (
-            f"FROM scores WHERE source = 'feedback' AND at_ns >= {now_ns - FEEDBACK_NS:d} "  # noqa: S608 - our own
-            f"AND (call_id IS NOT NULL OR at_ns < {now_ns - HOUR_NS:d}) "
-            "AND score_id NOT IN (SELECT score_id FROM outbox_feedback)"
+            f"FROM scores WHERE {SWEPT} AND at_ns >= {now_ns - FEEDBACK_NS:d} "  # noqa: S608 - our own words
+            f"AND (source = 'metric' OR call_id IS NOT NULL OR at_ns < {now_ns - HOUR_NS:d}) "
+            "AND score_id NOT IN (SELECT score_id FROM outbox_scores)"
         )
         connection.execute("BEGIN")
         try:
@@ -99,8 +106,8 @@ class Outbox:
             count = int(found[0]) if found else 0
             if count:
                 self._put(connection, "scores", f"SELECT * {due}", count)
-                connection.execute(f"INSERT INTO outbox_feedback SELECT score_id, at_ns {due}")
-            connection.execute("DELETE FROM outbox_feedback WHERE at_ns < ?", [now_ns - 2 * FEEDBACK_NS])
+                connection.execute(f"INSERT INTO outbox_scores SELECT score_id, at_ns {due}")
+            connection.execute("DELETE FROM outbox_scores WHERE at_ns < ?", [now_ns - 2 * FEEDBACK_NS])
             connection.execute("COMMIT")
         except BaseException:
             connection.execute("ROLLBACK")

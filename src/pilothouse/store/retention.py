@@ -63,12 +63,17 @@ class Retention:
     def tick(self, now_ms: int) -> Dropped:
         """Deletes what is past its time; idempotent. Every minute or so is often enough."""
         content_before_ms = now_ms - self._settings.content_retention_days * DAY_MS
-        metadata_before_ms = now_ms - self._settings.metadata_retention_days * DAY_MS
+        kept = self._analytics.settings.embedded_days(
+            metadata_days=self._settings.metadata_retention_days,
+            content_days=self._settings.content_retention_days,
+        )
+        before_ns = {name: (now_ms - days * DAY_MS) * 1_000_000 for name, days in kept.items()}
+        before_ns["hints"] = min(before_ns["metadata"], before_ns["spans"])
         dropped = Dropped(
-            days=self._drop_days(day_of(content_before_ms * 1_000_000)),
+            days=self._drop_days(day_of(before_ns["content"])),
             segments=self._drop_segments(content_before_ms),
-            calls=self._drop_calls(metadata_before_ms * 1_000_000),
-            rows=self._drop_rows(now_ms),
+            calls=self._drop_calls(before_ns["metadata"]),
+            rows=self._drop_rows(before_ns),
         )
         if dropped != Dropped():
             log.info(
@@ -111,14 +116,9 @@ class Retention:
             self._analytics.checkpoint()
         return count
 
-    def _drop_rows(self, now_ms: int) -> int:
-        days = self._analytics.settings.keep.days(
-            metadata_days=self._settings.metadata_retention_days,
-            content_days=self._settings.content_retention_days,
-        )
-        days["hints"] = max(days["metadata"], days["spans"])
+    def _drop_rows(self, before_ns: dict[str, int]) -> int:
         return sum(
-            self._delete(table, column, (now_ms - days[kept] * DAY_MS) * 1_000_000 // unit_ns)
+            self._delete(table, column, before_ns[kept] // unit_ns)
             for table, (kept, column, unit_ns) in TABLES.items()
         )
 

@@ -66,9 +66,20 @@ class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """The most events the projector commits at once."""
     keep: KeepSettings = KeepSettings()
     """How long each class of the record is kept."""
+    local_days: Positive = 7
+    """With ClickHouse: the most days that rows stay in the embedded files too, which feed it."""
     archive_after_days: Positive | None = None
     """Days after which a day of the record goes to Parquet files (`archive/<day>/` in the home), where it can
     still be asked about, more slowly. Left out: nothing is archived."""
+
+    def embedded_days(self, *, metadata_days: int, content_days: int) -> dict[str, int]:
+        """Returns how many days the embedded files keep each class: with ClickHouse, the latest alone."""
+        days = self.keep.days(metadata_days=metadata_days, content_days=content_days)
+        if self.url is None:
+            return days
+        return {
+            name: kept if name == "roll_ups" else min(kept, self.local_days) for name, kept in days.items()
+        }
 
     def __post_init__(self) -> None:
         """Refuses another database, and a password in clear."""

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 MOST_ROWS = 200_000
 """Of one shipment, about: one insert is one block of ClickHouse's."""
+SWEPT_EVERY_MS = 2000
 ONE_BLOCK = {
     "min_insert_block_size_rows": 1_048_576,
     "min_insert_block_size_bytes": 1024**3,
@@ -43,6 +44,7 @@ class Shipper:
         self._link = link
         self._keep_days = keep_days
         self._is_ready = False
+        self._swept_ms = 0
         self.waiting_rows = 0
         """After the last tick."""
         self.sent_rows_total = 0
@@ -55,7 +57,9 @@ class Shipper:
         """
         cursor = self._analytics.cursor()
         try:
-            self._outbox.collect_feedback(cursor, now_ms)
+            if now_ms - self._swept_ms >= SWEPT_EVERY_MS:
+                self._outbox.collect_scores(cursor, now_ms)
+                self._swept_ms = now_ms
             self._count(cursor)
             if not self._is_ready:
                 with self._link.told_plainly():

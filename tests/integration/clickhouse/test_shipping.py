@@ -184,8 +184,8 @@ def test_feedback_is_sent_when_it_is_joined_to_its_call(
     cursor = record.analytics.cursor()
     join_feedback(cursor, now_ms=NOW_MS)
     cursor.close()
-    sending.tick(NOW_MS)
-    sending.tick(NOW_MS)
+    sending.tick(NOW_MS + 2000)
+    sending.tick(NOW_MS + 4000)
     rows = client.query("SELECT score_id, call_id IS NOT NULL FROM pilothouse.scores").result_rows
     assert [tuple(row) for row in rows] == [("f1", 1)]
     sending.tick(NOW_MS + 2 * 3_600_000)

@@ -1,0 +1,80 @@
+"""Where the record is read, and how it gets there: the embedded files, or ClickHouse fed from them.
+
+Refuses to know questions and rows. Invariant: without `analytics.url` nothing leaves the embedded files.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pilothouse.control.foundation import secret_value
+from pilothouse.control.settings import ControlSettings
+from pilothouse.store.analytics import Analytics
+from pilothouse.store.dialects.reader import Readable
+from pilothouse.telemetry.prometheus import Family, Sample
+from pilothouse.worker import Job
+
+if TYPE_CHECKING:
+    from pilothouse.store.shipping import Shipper
+
+SHIPPING_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What reads the record and what sends it on."""
+
+    record: Readable
+    """Answers questions."""
+    jobs: Sequence[Job] = ()
+    shipper: "Shipper | None" = None
+
+    def families(self, _now_ms: int) -> list[Family]:
+        """Returns the figures of what is sent on, as metrics."""
+        if self.shipper is None:
+            return []
+        return [
+            Family(
+                "pilothouse_outbox_rows",
+                "gauge",
+                "Rows that are on record and not yet in ClickHouse.",
+                [Sample(self.shipper.waiting_rows)],
+            ),
+            Family(
+                "pilothouse_outbox_sent_rows_total",
+                "counter",
+                "Rows sent to ClickHouse.",
+                [Sample(self.shipper.sent_rows_total)],
+            ),
+        ]
+
+
+def keep_days(settings: ControlSettings) -> dict[str, int]:
+    """Returns how many days each class of the record is kept."""
+    return settings.store.keep.days(
+        metadata_days=settings.journal.metadata_retention_days,
+        content_days=settings.journal.content_retention_days,
+    )
+
+
+def recording(settings: ControlSettings, analytics: Analytics) -> Recording:
+    """Returns what the settings ask for.
+
+    Raises:
+        ConfigurationError: ClickHouse is asked for and its library is not installed.
+    """
+    if settings.store.url is None:
+        return Recording(analytics)
+    # Imported here: who keeps the record in the home needs no ClickHouse.
+    from pilothouse.store.clickhouse_client import ClickHouseLink
+    from pilothouse.store.clickhouse_reader import ClickHouseRecord
+    from pilothouse.store.shipping import Shipper
+
+    password = secret_value(settings, settings.store.password)
+    link = ClickHouseLink(settings.store, password)
+    shipper = Shipper(analytics, link, keep_days(settings))
+    return Recording(
+        ClickHouseRecord(link),
+        (Job("shipping", shipper.tick, SHIPPING_S),),
+        shipper,
+    )

@@ -31,6 +31,8 @@ BORDERS = {
     "gateway/attempts.py": "called by the event loop: one call's fault must not end the worker",
     "gateway/shadow.py": "a mirror's fault must not reach the original",
     "gateway/front.py": "one request's fault must not end the worker",
+    "gateway/intake.py": "one sender's bytes must not end the thread that checks them",
+    "telemetry/folding.py": "one strange span must not take its whole batch with it",
     "worker.py": "one job's fault must not end the others",
 }
 """Modules that may catch everything, each with the border it guards."""

@@ -15,7 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import msgspec
 
 from pilothouse.contracts.errors import JournalError, UnavailableError
@@ -23,7 +22,7 @@ from pilothouse.contracts.home import Home
 from pilothouse.control.decoder import Done, Task
 from pilothouse.control.decoders import Decoders
 from pilothouse.store.analytics import Analytics, day_of
-from pilothouse.store.staging import Reached, Staged, insert, known_positions
+from pilothouse.store.staging import Reached, Staged, forget, insert, known_positions
 from pilothouse.telemetry.frames import FRAME_HEAD, MAX_PAYLOAD_BYTES, run_of
 from pilothouse.telemetry.prometheus import Family, Sample
 from pilothouse.telemetry.segments import (
@@ -101,6 +100,7 @@ class Decoding:
     def tick(self, now_ms: int) -> bool:
         """Puts on record what the journal has more; returns whether it holds more already."""
         self._now_ms = now_ms
+        self._load()
         sources = self._sources()
         if not sources:
             self._oldest_ns = None
@@ -108,9 +108,8 @@ class Decoding:
                 self._worked_at_ms = 0
                 self.decoders.rest()
             return False
-        with self._cursor() as connection:
-            done = self._work(sources, connection, now_ms)
-            self._finish(sources, connection)
+        done = self._work(sources, now_ms)
+        self._finish(sources)
         if done:
             self._worked_at_ms = now_ms
         else:
@@ -175,14 +174,13 @@ class Decoding:
         """Ends the decoders."""
         self.decoders.close()
 
-    def _cursor(self) -> duckdb.DuckDBPyConnection:
-        connection = self._analytics.cursor()
+    def _load(self) -> None:
+        """Reads how far an earlier process came, and drops what it left half done."""
         if not self._is_loaded:
             shutil.rmtree(self._home.staging, ignore_errors=True)
             Path(self._home.staging).mkdir(mode=0o700, parents=True)
-            self._positions = known_positions(connection)
+            self._positions = known_positions(self._analytics)
             self._is_loaded = True
-        return connection
 
     def _sources(self) -> list[_Source]:
         folder = self._home.telemetry
@@ -207,7 +205,7 @@ class Decoding:
             sources.append(_Source(name, run in ended or newest[run] != name, known))
         return sources
 
-    def _work(self, sources: list[_Source], connection: duckdb.DuckDBPyConnection, now_ms: int) -> int:
+    def _work(self, sources: list[_Source], now_ms: int) -> int:
         """Has tasks done and their results put on record; returns how many there were."""
         todo = self._todo(sources)
         running: deque[_Running] = deque()
@@ -223,7 +221,7 @@ class Decoding:
                 self._wait(ready[0])
                 while running and running[0].result.done() and len(ready) < MOST_COMMITTED_TASKS:
                     ready.append(running.popleft())
-                self._commit(ready, stopped, connection, now_ms)
+                self._commit(ready, stopped, now_ms)
                 done += sum(one.source.name not in stopped for one in ready)
         finally:
             for left in running:
@@ -272,13 +270,7 @@ class Decoding:
                 task = Task(name, source.name, start, end)
                 yield _Running(source, task, self.decoders.begin(task))
 
-    def _commit(
-        self,
-        ready: list[_Running],
-        stopped: set[str],
-        connection: duckdb.DuckDBPyConnection,
-        now_ms: int,
-    ) -> None:
+    def _commit(self, ready: list[_Running], stopped: set[str], now_ms: int) -> None:
         staged: list[Staged] = []
         reached: dict[str, Reached] = {}
         items = 0
@@ -308,20 +300,20 @@ class Decoding:
         if not reached:
             return
         oldest_day = day_of((now_ms - self._retention_ms) * 1_000_000)
-        insert(self._analytics, connection, staged, list(reached.values()), oldest_day=oldest_day)
+        insert(self._analytics, staged, list(reached.values()), oldest_day=oldest_day)
         self._items_total += items
         for one in ready:
             if (found := reached.get(one.source.name)) is not None:
                 one.source.reached = self._positions[one.source.name] = found
 
-    def _finish(self, sources: list[_Source], connection: duckdb.DuckDBPyConnection) -> None:
+    def _finish(self, sources: list[_Source]) -> None:
         """Deletes the segments that nobody writes any more and that are read to their end."""
         folder = self._home.telemetry
         for source in sources:
             if not source.is_last or not (source.reached.is_done or self._is_read(source)):
                 continue
             Path(f"{folder}/{source.name}").unlink(missing_ok=True)
-            connection.execute("DELETE FROM telemetry_segments WHERE name = ?", [source.name])
+            forget(self._analytics, source.name)
             self._positions.pop(source.name, None)
         left = {run_of(name) or "" for name in list_segments(folder)}
         for run in {run_of(source.name) or "" for source in sources} - left:
@@ -339,10 +331,9 @@ class Decoding:
         done = self.decoders.begin(task).result()
         if done.end == task.start:
             return True  # torn by its writer's death: never answered
-        with self._cursor() as connection:
-            found = _Running(source, Task(task.name, task.segment, task.start, done.end), Future())
-            found.result.set_result(done)
-            self._commit([found], set(), connection, self._now_ms)
+        found = _Running(source, Task(task.name, task.segment, task.start, done.end), Future())
+        found.result.set_result(done)
+        self._commit([found], set(), self._now_ms)
         return False
 
 

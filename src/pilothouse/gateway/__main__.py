@@ -75,19 +75,11 @@ async def serve(process: GatewayProcess, pepper: bytes) -> None:
         certificate=certificate,
     )
     server = Server(FrontDoor(state, health, intake), process.settings.limits, process.settings.deadlines)
-    await server.listen(
-        socket.socket(fileno=process.listen_fd),
-        certificate.context if certificate is not None else None,
-        is_shared=process.settings.workers > 1,
-    )
-    if process.intake.enabled and process.intake.port is not None:
-        await server.listen_too(process.settings.host, process.intake.port)
+    await _listen(server, process, certificate)
     status = await serve_status(
         home.gateway_status_socket(process.worker), health.status, more={b"/usage": upkeep.usage}
     )
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS, 20, 50)
+    _calm_collector()
     watch = Watch(state)
     watch.start()
     logger.info("worker %s serves", process.worker)
@@ -112,6 +104,23 @@ async def serve(process: GatewayProcess, pepper: bytes) -> None:
         status.close()
         journal.close()
         logger.info("worker %s has stopped", process.worker)
+
+
+async def _listen(server: Server, process: GatewayProcess, certificate: Certificate | None) -> None:
+    await server.listen(
+        socket.socket(fileno=process.listen_fd),
+        certificate.context if certificate is not None else None,
+        is_shared=process.settings.workers > 1,
+    )
+    if process.intake.enabled and process.intake.port is not None:
+        await server.listen_too(process.settings.host, process.intake.port)
+
+
+def _calm_collector() -> None:
+    """Leaves out of collections what is there for good, and has them less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 20, 50)
 
 
 def _obey(snapshot: Snapshot, state: GatewayState, upkeep: Upkeep) -> None:

@@ -9,7 +9,7 @@ read in one transaction; the content of a day goes before, with that day's own m
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import msgspec
 from pilothouse.store.analytics import Analytics, day_of
 from pilothouse.store.bulk import bulk_insert
 
-__all__ = ["SPAN_PART", "TABLES", "Reached", "Staged", "Stager", "insert", "known_positions"]
+__all__ = ["SPAN_PART", "TABLES", "Reached", "Staged", "Stager", "forget", "insert", "known_positions"]
 
 SPAN_PART = 2
 """`part` of the content of spans, scores and log records."""
@@ -191,29 +191,30 @@ class Stager:
         Path(path).chmod(0o600)
 
 
-def known_positions(connection: duckdb.DuckDBPyConnection) -> dict[str, Reached]:
+def known_positions(analytics: Analytics) -> dict[str, Reached]:
     """Returns how far each segment of the telemetry journal is read."""
-    rows = connection.execute(
-        "SELECT name, position, batches, damages, last_at_ns, is_done FROM telemetry_segments"
-    ).fetchall()
+    with closing(analytics.cursor()) as connection:
+        rows = connection.execute(
+            "SELECT name, position, batches, damages, last_at_ns, is_done FROM telemetry_segments"
+        ).fetchall()
     return {
         row[0]: Reached(row[0], int(row[1]), int(row[2]), int(row[3]), int(row[4]), row[5]) for row in rows
     }
 
 
+def forget(analytics: Analytics, segment: str) -> None:
+    """Drops how far a segment was read, once its file is deleted."""
+    with closing(analytics.cursor()) as connection:
+        connection.execute("DELETE FROM telemetry_segments WHERE name = ?", [segment])
+
+
 def insert(
-    analytics: Analytics,
-    connection: duckdb.DuckDBPyConnection,
-    staged: Sequence[Staged],
-    reached: Sequence[Reached],
-    *,
-    oldest_day: str,
+    analytics: Analytics, staged: Sequence[Staged], reached: Sequence[Reached], *, oldest_day: str
 ) -> None:
     """Inserts staged files and notes how far the journal is read; then deletes the files.
 
     Args:
         analytics: The open files.
-        connection: The caller's own cursor on them.
         staged: The files.
         reached: How far the journal is read when their rows are in.
         oldest_day: Content of days before it is past its retention, and left out.
@@ -221,30 +222,34 @@ def insert(
     Raises:
         duckdb.Error: nothing of the rows is in; try again with the same files.
     """
-    _insert_contents(analytics, connection, staged, oldest_day)
-    connection.execute("BEGIN")
-    try:
-        for table, columns in TABLES.items():
-            files = [file for file in staged if file.table == table]
-            if files:
-                _insert_all(connection, table, table, columns, files)
-                if table in TRACED:
-                    _insert_hints(connection, files)
-        if analytics.outbox is not None:
-            said = [file.path for file in staged if file.day is not None and file.day >= oldest_day]
-            analytics.outbox.collect(connection, content_files=said)
-        for one in reached:
-            connection.execute(
-                "INSERT OR REPLACE INTO telemetry_segments VALUES (?, ?, ?, ?, ?, ?)",
-                list(msgspec.structs.astuple(one)),
-            )
-        connection.execute("COMMIT")
-    except BaseException:
-        with suppress(duckdb.Error):  # a COMMIT that met a full disk has ended the transaction already
-            connection.execute("ROLLBACK")
-        raise
+    with closing(analytics.cursor()) as connection:
+        _insert_contents(analytics, connection, staged, oldest_day)
+        connection.execute("BEGIN")
+        try:
+            _insert_rows(connection, staged, reached)
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(duckdb.Error):  # a COMMIT that met a full disk has ended the transaction already
+                connection.execute("ROLLBACK")
+            raise
     for file in staged:
         Path(file.path).unlink(missing_ok=True)
+
+
+def _insert_rows(
+    connection: duckdb.DuckDBPyConnection, staged: Sequence[Staged], reached: Sequence[Reached]
+) -> None:
+    for table, columns in TABLES.items():
+        files = [file for file in staged if file.table == table]
+        if files:
+            _insert_all(connection, table, table, columns, files)
+            if table in TRACED:
+                _insert_hints(connection, files)
+    for one in reached:
+        connection.execute(
+            "INSERT OR REPLACE INTO telemetry_segments VALUES (?, ?, ?, ?, ?, ?)",
+            list(msgspec.structs.astuple(one)),
+        )
 
 
 def _insert_contents(

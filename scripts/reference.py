@@ -309,7 +309,23 @@ def families(folder: Path) -> Iterator[tuple[str, str, str]]:
                     yield texts[0], kind, texts[-1]
 
 
+def measures() -> str:
+    """Returns the page of every measure that charts, alerts and objectives name."""
+    from pilothouse.analytics.measures import BY, MEASURES
+
+    goals = {"up": "more", "down": "less", "none": "-"}
+    rows = [(f"`{m.name}`", m.unit, goals[m.goal], f"{m.title}. {m.description}") for m in MEASURES.values()]
+    return page(
+        "Measures",
+        "The numbers that charts, alerts, objectives and CSV files name, told apart or narrowed by "
+        f"{', '.join(f'`{name}`' for name in BY)}. A custom metric is `metric.<name>`. "
+        "`GET /api/v1/series` gives one over time.",
+        table("measure", "unit", "better", "what it is", rows=rows),
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "measures.md": measures,
     "settings.md": settings,
     "command-line.md": commands,
     "events.md": events,

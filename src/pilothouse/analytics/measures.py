@@ -109,7 +109,15 @@ _ALL: tuple[Measure, ...] = (
     Measure(
         "requests_per_second", "1/s", "Requests", "Calls a second.", "none", "per_second", top=("calls",)
     ),
-    Measure("calls", "calls", "Calls", "Calls.", "none", "sum", top=("calls",)),
+    Measure(
+        "calls",
+        "calls",
+        "Calls",
+        "Calls that somebody made: shadows are left out.",
+        "none",
+        "sum",
+        top=("calls",),
+    ),
     _share("error_rate", "Errors", "Share of calls that a provider or we failed.", ERRORS),
     _share(
         "availability",

@@ -150,7 +150,7 @@ def alerting(
         numbers,
         present,
         Announcer(engine, wants=sender.wants, group_wait_s=settings.alerts.group_wait_s),
-        settings.address,
+        settings.alerts.console_url or settings.address,
         objectives,
     )
     desk = AlertDesk(engine, watch=watch, sender=sender, numbers=numbers)

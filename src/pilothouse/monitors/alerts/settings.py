@@ -89,5 +89,8 @@ class AlertSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """A group's first notice waits so long for more alerts of the group, in seconds."""
     remind_s: PauseS = 14_400.0
     """Tell again after so many seconds while an alert is open and not acknowledged, 0: never."""
+    console_url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s]+$", max_length=300)] | None = None
+    """Where those who are told reach the console, for the links to the calls; left out, the gateway's own
+    address."""
     keep_days: Annotated[int, msgspec.Meta(ge=1)] = 90
     """Days for which resolved alerts and their deliveries are kept."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pilothouse.analytics.filters.sql import NEVER, Conditions, Table, is_content
-from pilothouse.analytics.filters.tree import Node, leaves
+from pilothouse.analytics.filters.tree import And, Compare, Node, leaves
 from pilothouse.analytics.record_contents import Sealed, read_sealed
 from pilothouse.analytics.search import TextSearch, evaluate, required_words, requires_content
 from pilothouse.analytics.trace_times import times_of
@@ -33,6 +33,7 @@ __all__ = [
     "newest",
     "oldest",
     "read_cursor",
+    "required_trace",
     "steps",
 ]
 
@@ -127,6 +128,9 @@ def find_traces(
     oldest_ns = max(asked.from_ns, oldest(reader))
     if words is not None and requires_content(asked.node):
         oldest_ns = max(oldest_ns, words.oldest_ns)
+    trace = required_trace(asked.node)
+    if trace is not None and (times := times_of(reader, [trace])) is not None:
+        oldest_ns, newest_ns = max(oldest_ns, times[0]), min(newest_ns, times[1])
     walk = _Walk(reader, asked, key_names, now_ms)
     reached: int | None = None
     for low, high in steps(newest_ns, oldest_ns, is_daily=words is not None):
@@ -137,6 +141,14 @@ def find_traces(
         if walk.is_full or reached is not None:
             break
     return walk.found(reached)
+
+
+def required_trace(node: Node | None) -> str | None:
+    """Returns the one trace that a filter asks for, if it asks for one."""
+    for part in node.parts if isinstance(node, And) else (node,):
+        if isinstance(part, Compare) and part.field == "trace" and part.operator == "=":
+            return str(part.value)
+    return None
 
 
 def steps(newest_ns: int, oldest_ns: int, *, is_daily: bool = False) -> Iterator[tuple[int, int]]:

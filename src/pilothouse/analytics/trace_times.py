@@ -9,17 +9,18 @@ from typing import Any
 from pilothouse.store.dialects.reader import Question, Reader
 from pilothouse.store.trace_keys import trace_key
 
-__all__ = ["QUESTIONS", "times_of"]
+__all__ = ["MOST_SECONDS", "QUESTIONS", "seconds_of", "times_of"]
 
 QUESTIONS = ("traces.times",)
 S_NS = 10**9
 LAST_S = 2**32 - 1
+MOST_SECONDS = 10_000
 
 
-def times_of(
+def seconds_of(
     reader: Reader, traces: Sequence[str], *, low_ns: int = 0, high_ns: int | None = None
-) -> tuple[int, int] | None:
-    """Returns a span of time that holds all rows of `traces`; `None` when there is no hint of any.
+) -> list[int]:
+    """Returns the Unix seconds in which rows of `traces` lie, in order; none when there is no hint.
 
     Args:
         reader: Who answers.
@@ -31,11 +32,19 @@ def times_of(
         "keys": [trace_key(one) for one in traces],
         "low": max(0, low_ns) // S_NS,
         "high": LAST_S if high_ns is None else min(high_ns // S_NS, LAST_S),
+        "limit": MOST_SECONDS,
     }
     text = (
-        "SELECT min(at_s), max(at_s) FROM trace_hints "  # noqa: S608 - our own words
-        f"WHERE at_s >= $low AND at_s <= $high AND {reader.dialect.is_one_of('trace_key', '$keys')}"
+        "SELECT DISTINCT at_s FROM trace_hints "  # noqa: S608 - our own words
+        f"WHERE at_s >= $low AND at_s <= $high AND {reader.dialect.is_one_of('trace_key', '$keys')} "
+        "ORDER BY at_s LIMIT $limit"
     )
-    first, last = reader.rows(Question("traces.times", text, given))[0]
-    # ClickHouse says 0 where there is none.
-    return None if not last else (int(first) * S_NS, (int(last) + 1) * S_NS)
+    return [int(row[0]) for row in reader.rows(Question("traces.times", text, given))]
+
+
+def times_of(
+    reader: Reader, traces: Sequence[str], *, low_ns: int = 0, high_ns: int | None = None
+) -> tuple[int, int] | None:
+    """Returns a span of time that holds all rows of `traces`; `None` when there is no hint of any."""
+    seconds = seconds_of(reader, traces, low_ns=low_ns, high_ns=high_ns)
+    return (seconds[0] * S_NS, (seconds[-1] + 1) * S_NS) if seconds else None

@@ -14,8 +14,6 @@ from sqlalchemy import Connection, Engine, func, select
 from pilothouse.access.authenticate import Now
 from pilothouse.store.tables import alerts, configuration_revisions, publications
 
-__all__ = ["Marker", "OpenAlerts", "markers_between", "open_alerts", "router"]
-
 router = APIRouter(prefix="/api/v1")
 
 MOST = 200

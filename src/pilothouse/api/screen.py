@@ -29,8 +29,6 @@ from pilothouse.api.traffic import DeploymentTraffic, traffic_of
 from pilothouse.contracts.errors import PilothouseError
 from pilothouse.store.asking import for_everybody
 
-__all__ = ["GOOD_FOR_MS", "Screen", "ScreenSettings", "router"]
-
 router = APIRouter(prefix="/api/v1")
 logger = logging.getLogger(__name__)
 

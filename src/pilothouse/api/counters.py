@@ -93,6 +93,8 @@ def overhead_ms(call: RequestCompleted) -> float | None:
     """Returns the time of a call in which no upstream worked on it, `None` when none ever did."""
     if not call.attempts:
         return None
+    if len(call.attempts) == 1:
+        return max(0.0, call.duration_ms - call.attempts[0].duration_ms)
     busy, reached = 0.0, 0.0
     for start, end in sorted((one.started_ms, one.started_ms + one.duration_ms) for one in call.attempts):
         busy += max(0.0, end - max(start, reached))

@@ -8,7 +8,7 @@ beyond the bound, values are counted under `other`.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -136,9 +136,32 @@ class Book:
     def __init__(self, most_series: int = 500) -> None:
         self._most = most_series
         self._series: dict[str, dict[Place, Series]] = {one.name: {} for one in INSTRUMENTS}
+        self._plain: dict[tuple[str | None, ...], dict[str, Series]] = {}
 
     def add(self, call: RequestCompleted) -> None:
         """Counts a call; a copy of one (a shadow) only as the client that we were."""
+        if _is_plain(call):
+            self._add_plain(call)
+        else:
+            self._add_any(call)
+
+    def _add_plain(self, call: RequestCompleted) -> None:
+        """Counts a call as nearly all are: it finds all of its series at once."""
+        (attempt,) = call.attempts
+        at = (call.operation, call.provider, call.model, call.model_answered, attempt.provider)
+        found = self._plain.get(at)
+        if found is None:
+            found = {}
+            if len(self._plain) < self._most:
+                self._plain[at] = found
+        trace_id, at_s = call.trace_id, call.at_ns / NS_IN_S
+        for name, value in _values(call, attempt):
+            series = found.get(name)
+            if series is None:
+                series = found[name] = self._find(*_place_of(name, call, attempt))
+            series.add(BOUNDS[name], value, trace_id, at_s)
+
+    def _add_any(self, call: RequestCompleted) -> None:
         for attempt in call.attempts:
             self._add(CLIENT_DURATION, _tried(call, attempt), attempt.duration_ms / MS_IN_S, call)
         if call.cache is None and call.provider is not None:
@@ -183,13 +206,60 @@ class Book:
             self._add(CLIENT_TOKENS, place._replace(token_type="output"), float(call.output_tokens), call)  # noqa: S106 - no password
 
     def _add(self, instrument: Instrument, place: Place, value: float, call: RequestCompleted) -> None:
+        found = self._find(instrument, place)
+        found.add(instrument.bounds, value, call.trace_id, call.at_ns / NS_IN_S)
+
+    def _find(self, instrument: Instrument, place: Place) -> Series:
         known = self._series[instrument.name]
         found = known.get(place)
         if found is None:
             if len(known) >= self._most:
                 place = Place(place.operation, OTHER, OTHER, OTHER, place.token_type)
             found = known.setdefault(place, Series.empty(instrument.bounds))
-        found.add(instrument.bounds, value, call.trace_id, call.at_ns / NS_IN_S)
+        return found
+
+
+INPUT, OUTPUT = "input", "output"
+BOUNDS = {**{one.name: one.bounds for one in INSTRUMENTS}, INPUT: TOKENS, OUTPUT: TOKENS}
+"""The bounds of each value of a plain call; tokens are two values of one instrument."""
+BY_NAME = {**{one.name: one for one in INSTRUMENTS}, INPUT: CLIENT_TOKENS, OUTPUT: CLIENT_TOKENS}
+
+
+def _is_plain(call: RequestCompleted) -> bool:
+    """Says whether a call was answered at the first try, and is nobody's copy."""
+    return (
+        len(call.attempts) == 1
+        and call.status < LOWEST_ERROR
+        and call.error_type is None
+        and call.error_code is None
+        and call.cache is None
+        and call.shadow_of is None
+        and call.deployment is not None
+        and call.provider is not None
+        and call.attempts[0].error_code is None
+    )
+
+
+def _values(call: RequestCompleted, attempt: Attempt) -> Iterator[tuple[str, float]]:
+    """Yields the values of a plain call."""
+    yield CLIENT_DURATION.name, attempt.duration_ms / MS_IN_S
+    yield SERVER_DURATION.name, call.duration_ms / MS_IN_S
+    if call.input_tokens is not None:
+        yield INPUT, call.input_tokens
+    if call.output_tokens is not None:
+        yield OUTPUT, call.output_tokens
+    if call.first_token_ms is not None:
+        yield SERVER_FIRST_TOKEN.name, call.first_token_ms / MS_IN_S
+        if (each_ms := _token_time_ms(call)) is not None:
+            yield SERVER_TOKEN_TIME.name, each_ms / MS_IN_S
+
+
+def _place_of(name: str, call: RequestCompleted, attempt: Attempt) -> tuple[Instrument, Place]:
+    """Returns where a value of a plain call counts."""
+    if name == CLIENT_DURATION.name:
+        return CLIENT_DURATION, _tried(call, attempt)
+    token_type = name if name in {INPUT, OUTPUT} else None
+    return BY_NAME[name], _client(call)._replace(token_type=token_type)
 
 
 def _client(call: RequestCompleted) -> Place:

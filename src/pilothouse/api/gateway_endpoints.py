@@ -28,6 +28,13 @@ COUNT_EXAMPLE = {
     "model": "smollm2-135m-instruct",
     "messages": [{"role": "user", "content": "What is the capital of France?"}],
 }
+FEEDBACK_EXAMPLE = {
+    "request_id": "01a205f00fe170379c1ed619d10bbbbb",
+    "thumbs": "down",
+    "text": "Too long.",
+    "correction": "Paris.",
+    "measures": {"resolved": 0},
+}
 EMBEDDING_EXAMPLE = {"model": "all-minilm-l6-v2", "input": ["a sentence", "another one"]}
 
 
@@ -275,6 +282,44 @@ class TokenCount(Open):
     estimated: bool = Field(default=False, description="It is a guess: the provider does not count.")
 
 
+class FeedbackItem(BaseModel):
+    """What is said of one call: a rating, words, numbers, or several of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    request_id: str = Field(
+        description="The call's `x-request-id`, its call id, or the id of a response; it may come before the "
+        "call is on record, and is joined when that appears."
+    )
+    thumbs: Literal["up", "down"] | None = None
+    stars: float | None = Field(default=None, ge=1, le=5)
+    score: float | None = Field(default=None, description="A number of your own scale.")
+    text: str | None = Field(default=None, max_length=65_536, description="What was said; kept sealed.")
+    correction: str | None = Field(default=None, max_length=65_536, description="The better answer; sealed.")
+    name: str | None = Field(default=None, description="What was judged; `feedback` if left out.")
+    measures: dict[str, float] | None = Field(
+        default=None, description="Numbers of the application's own, which custom metrics can be made of."
+    )
+    user: str | None = Field(default=None, description="The data subject; kept as a pseudonym only.")
+
+
+class FeedbackTaken(Open):
+    """One record of what was said."""
+
+    id: str
+    object: Literal["feedback"]
+    request_id: str
+    kind: Literal["thumbs", "stars", "score", "text", "correction", "measure"]
+    name: str
+
+
+class FeedbackTakenList(Open):
+    """What is on record now."""
+
+    object: Literal["list"]
+    data: list[FeedbackTaken]
+
+
 class PublicModel(Open):
     """A model that may be asked for."""
 
@@ -329,6 +374,13 @@ def message(body: Annotated[MessageRequest, Body(examples=[MESSAGE_EXAMPLE])]) -
 @router.post("/v1/messages/count_tokens", tags=["Models"], summary="Count tokens", response_model=TokenCount)
 def count_tokens(body: Annotated[CountTokensRequest, Body(examples=[COUNT_EXAMPLE])]) -> None:
     """Counts a prompt's tokens as the provider or engine does, or says that it estimates."""
+
+
+@router.post("/v1/feedback", tags=["Models"], summary="Give feedback", response_model=FeedbackTakenList)
+def give_feedback(
+    body: Annotated[FeedbackItem | list[FeedbackItem], Body(examples=[FEEDBACK_EXAMPLE])],
+) -> None:
+    """Puts what somebody thinks of an answer on record: one item, or up to 100; answered once it is there."""
 
 
 @router.get("/v1/models", tags=["Models"], summary="List models", response_model=PublicModelList)

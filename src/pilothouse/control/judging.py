@@ -11,7 +11,7 @@ from pilothouse.contracts.events import RequestCompleted
 from pilothouse.store.analytics import Analytics
 from pilothouse.store.scores import join_feedback
 
-__all__ = ["JUDGING_S", "Judging"]
+__all__ = ["JUDGING_S", "Evaluator", "Folded", "Judging"]
 
 JUDGING_S = 1.0
 EAGER_TICKS = 10

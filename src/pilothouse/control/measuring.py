@@ -27,7 +27,7 @@ from pilothouse.store.projector import Projector
 from pilothouse.telemetry.keyring import Keyring
 from pilothouse.worker import Job
 
-__all__ = ["ROUTERS", "Measuring"]
+__all__ = ["ROUTERS", "Application", "Measuring"]
 
 ROUTERS = (numbers_router, objectives_router, metrics_router)
 """Routes for everybody with a key or a session."""

@@ -176,7 +176,7 @@ def test_a_custom_metric_shows_its_versions_and_its_faults(show: Callable[..., P
     expect(row).to_contain_text("duration_ms / output_tokens")
     expect(row).to_contain_text("5 division by zero")
     chart = page.get_by_test_id("chart-metric.per_token")
-    expect(chart.get_by_role("listitem")).to_have_text(["version 2", "version 1"])
+    expect(chart.locator(".legend li")).to_have_text(["version 2", "version 1"])
     expect(chart.get_by_role("link", name="Make an alert of Time per token")).to_have_attribute(
         "href", "/alerts/new?measure=metric.per_token"
     )

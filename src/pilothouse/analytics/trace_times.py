@@ -28,15 +28,18 @@ def seconds_of(
         low_ns: Look no further back.
         high_ns: Nor later; `None` for no bound.
     """
+    keys = [trace_key(one) for one in traces]
     given: dict[str, Any] = {
-        "keys": [trace_key(one) for one in traces],
+        "key": keys[0] if keys else 0,
+        "keys": keys,
         "low": max(0, low_ns) // S_NS,
         "high": LAST_S if high_ns is None else min(high_ns // S_NS, LAST_S),
         "limit": MOST_SECONDS,
     }
+    # Of one trace a plain comparison: a list is a join, four times as dear over ten million hints.
+    sought = "trace_key = $key" if len(keys) == 1 else reader.dialect.is_one_of("trace_key", "$keys")
     text = (
-        "SELECT DISTINCT at_s FROM trace_hints "  # noqa: S608 - our own words
-        f"WHERE at_s >= $low AND at_s <= $high AND {reader.dialect.is_one_of('trace_key', '$keys')} "
+        f"SELECT DISTINCT at_s FROM trace_hints WHERE at_s >= $low AND at_s <= $high AND {sought} "  # noqa: S608 - our own words
         "ORDER BY at_s LIMIT $limit"
     )
     return [int(row[0]) for row in reader.rows(Question("traces.times", text, given))]

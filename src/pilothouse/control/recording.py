@@ -66,13 +66,16 @@ def recording(settings: ControlSettings, analytics: Analytics) -> Recording:
     if settings.store.url is None:
         return Recording(analytics)
     # Imported here: who keeps the record in the home needs no ClickHouse.
-    from pilothouse.store.clickhouse_client import ClickHouseLink
+    from pilothouse.store.clickhouse_client import ClickHouseLink, database_of
     from pilothouse.store.clickhouse_reader import ClickHouseRecord
+    from pilothouse.store.clickhouse_schema import make_tables
     from pilothouse.store.shipping import Shipper
 
     password = secret_value(settings, settings.store.password)
-    link = ClickHouseLink(settings.store, password)
-    shipper = Shipper(analytics, link, keep_days(settings))
+    days = keep_days(settings)
+    database = database_of(settings.store)
+    link = ClickHouseLink(settings.store, password, lambda client: make_tables(client, database, days))
+    shipper = Shipper(analytics, link)
     return Recording(
         ClickHouseRecord(link),
         (Job("shipping", shipper.tick, SHIPPING_S),),

@@ -4,7 +4,7 @@ Refuses to know tables. Invariant: a question can change nothing, and ends withi
 memory; a password is in no error.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
 from threading import Lock
@@ -107,8 +107,15 @@ def told_plainly(settings: StoreSettings) -> Iterator[None]:
 class ClickHouseLink:
     """A connection that is made when it is first needed: ClickHouse may be away when Pilothouse starts."""
 
-    def __init__(self, settings: StoreSettings, password: str | None) -> None:
+    def __init__(
+        self, settings: StoreSettings, password: str | None, prepare: "Callable[[Client], None] | None" = None
+    ) -> None:
         """Connects to nothing yet.
+
+        Args:
+            settings: Where it is.
+            password: Of its user.
+            prepare: Makes ready what a new connection must find.
 
         Raises:
             ConfigurationError: The client library is not installed.
@@ -118,6 +125,7 @@ class ClickHouseLink:
         self.settings = settings
         self.database = database_of(settings)
         self._password = password
+        self._prepare = prepare
         self._client: Client | None = None
         self._guard = Lock()
 
@@ -130,7 +138,11 @@ class ClickHouseLink:
         with self._guard:
             if self._client is None:
                 try:
-                    self._client = connect(self.settings, self._password)
+                    made = connect(self.settings, self._password)
+                    if self._prepare is not None:
+                        with self.told_plainly():
+                            self._prepare(made)
+                    self._client = made
                 except ConfigurationError as error:
                     raise UnavailableError(
                         error.message, hint=error.hint, code="record_unavailable"

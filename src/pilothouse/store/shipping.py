@@ -14,7 +14,7 @@ import duckdb
 
 from pilothouse.store.analytics import Analytics
 from pilothouse.store.clickhouse_client import ClickHouseLink
-from pilothouse.store.clickhouse_schema import SHIPPED, make_tables
+from pilothouse.store.clickhouse_schema import SHIPPED
 from pilothouse.store.outbox import Outbox, write_parquet
 
 __all__ = ["Shipper"]
@@ -36,14 +36,12 @@ ONE_BLOCK = {
 class Shipper:
     """Sends what the outbox of `analytics` holds; ticked from one thread."""
 
-    def __init__(self, analytics: Analytics, link: ClickHouseLink, keep_days: dict[str, int]) -> None:
-        """Takes where rows come from and go, and how many days each class is kept there."""
+    def __init__(self, analytics: Analytics, link: ClickHouseLink) -> None:
+        """Takes where rows come from and go; the tables are there."""
         assert analytics.outbox is not None
         self._analytics = analytics
         self._outbox: Outbox = analytics.outbox
         self._link = link
-        self._keep_days = keep_days
-        self._is_ready = False
         self._swept_ms = 0
         self.waiting_rows = 0
         """After the last tick."""
@@ -61,10 +59,6 @@ class Shipper:
                 self._outbox.collect_scores(cursor, now_ms)
                 self._swept_ms = now_ms
             self._count(cursor)
-            if not self._is_ready:
-                with self._link.told_plainly():
-                    make_tables(self._link.client(), self._link.database, self._keep_days)
-                self._is_ready = True
             shipment = self._begun(cursor) or self._begin(cursor)
             if shipment is None:
                 return False

@@ -21,8 +21,6 @@ from pilothouse.contracts.status import EngineStatus, SupervisorStatus
 from pilothouse.telemetry.machine import Machine, Process, read_machine, read_process
 from pilothouse.telemetry.machine_gpus import Gpu, Gpus
 
-__all__ = ["STEP_S", "Reading", "Resources", "ResourcesView", "router"]
-
 router = APIRouter(prefix="/api/v1")
 
 POINTS = 120

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from pilothouse.api.counters import Counters
 from pilothouse.api.engine_metrics import EngineTarget, Scrapes, engine_families, merged
+from pilothouse.api.history import STEP_S
 from pilothouse.api.machine import machine_families
 from pilothouse.api.metrics import Instruments
-from pilothouse.api.resources import STEP_S, Resources
+from pilothouse.api.resources import Resources
 from pilothouse.api.screen import ScreenSettings
 from pilothouse.config.references import secret_name
 from pilothouse.contracts.events import RequestCompleted

@@ -109,7 +109,13 @@ class Evaluator:
             if metric.settings.sql is not None:
                 scores += self._asked(metric, now_ms)
         if scores:
-            self._write(scores)
+            is_written = False
+            try:
+                self._write(scores)
+                is_written = True
+            finally:
+                if not is_written:  # the disk is full, or the record is being opened anew: again later
+                    self._waiting.extendleft(reversed(calls))
         for metric in self.metrics:
             if metric.settings.measure is not None:
                 self._copy_measures(metric, now_ms)

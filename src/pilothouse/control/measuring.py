@@ -23,6 +23,7 @@ from pilothouse.monitors.metrics.versions import settle_versions
 from pilothouse.monitors.objectives.keeper import KEEPING_S, Keeper
 from pilothouse.monitors.objectives.routes import router as objectives_router
 from pilothouse.store.analytics import Analytics
+from pilothouse.store.dialects.reader import Readable
 from pilothouse.store.projector import Projector
 from pilothouse.telemetry.keyring import Keyring
 from pilothouse.worker import Job
@@ -49,16 +50,29 @@ class Measuring:
 
     @classmethod
     def of(
-        cls, settings: ControlSettings, analytics: Analytics, projector: Projector, engine: Engine
+        cls,
+        settings: ControlSettings,
+        analytics: Analytics,
+        projector: Projector,
+        engine: Engine,
+        record: Readable,
     ) -> "Measuring":
-        """Returns it, put together; metrics whose meaning has changed have a new version."""
+        """Returns it, put together; metrics whose meaning has changed have a new version.
+
+        Args:
+            settings: The process's settings.
+            analytics: The embedded record, where feedback and values are written.
+            projector: Who folds feedback in.
+            engine: The state database, where versions are kept.
+            record: What answers questions about weeks.
+        """
         home = Home(settings.home)
         versions = settle_versions(engine, settings.metrics, now_ms=time.time_ns() // 1_000_000)
         keyring = Keyring(home.keyring, home.master_key)
         evaluator = Evaluator(analytics, keyring, settings.metrics, versions)
         return cls(
             Judging(analytics, projector, evaluator),
-            Keeper(analytics, settings.objectives),
+            Keeper(record, settings.objectives),
             MetricDesk(evaluator, engine),
         )
 

@@ -127,7 +127,7 @@ def assembled(
             Tail[RequestCompleted](),
             StatusReader(home),
         )
-        measuring = Measuring.of(settings, analytics, projector, foundation.engine)
+        measuring = Measuring.of(settings, analytics, projector, foundation.engine, recorded.record)
         sending = Sending(settings, projector, counters, now_ms=now_ms)
         ingest = IngestJob(
             projector,

@@ -4,6 +4,7 @@ Refuses to know what was served before: that is on record. Invariant: it answers
 away, and says so.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from pilothouse.analytics.overview import Level, State
@@ -71,6 +72,7 @@ class ServingNow:
                 for engine in supervisor.engines
                 if engine.state != "ready"
             ]
+        reasons += tripped(gateways)
         reasons += [
             f"{source} is not here: run `pilothouse models pull`"
             for source in self._published.catalogue.missing
@@ -81,6 +83,30 @@ class ServingNow:
     def ingest_lag_ms(self, now_ms: int) -> float:
         """Returns how far the record is behind."""
         return self._ingest.state(now_ms).lag_ms
+
+
+def tripped(gateways: Sequence[GatewayStatus]) -> list[str]:
+    """Returns which deployments get no calls because they failed, and which models have no other."""
+    causes: dict[str, dict[str, str | None]] = {}
+    for gateway in gateways:
+        for one in gateway.deployments:
+            known = causes.setdefault(one.model, {})
+            if one.breaker != "closed":
+                known[one.deployment] = known.get(one.deployment) or one.cause or "failures"
+            else:
+                known.setdefault(one.deployment, None)
+    reasons = []
+    for model, deployments in causes.items():
+        open_ones = {name: cause for name, cause in deployments.items() if cause}
+        if open_ones and len(open_ones) == len(deployments):
+            reasons.append(f"{model} has no deployment that works: {_listed(open_ones)}")
+        elif open_ones:
+            reasons.append(f"{model} does without {_listed(open_ones)}")
+    return reasons
+
+
+def _listed(causes: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} (tripped by {cause})" for name, cause in causes.items())
 
 
 def _served(route: ModelRoute, deployment: Deployment, engines: dict[str, EngineStatus] | None) -> Served:

@@ -2,9 +2,17 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
 from pilothouse.api.metrics import IngestState
 from pilothouse.contracts.snapshot import Deployment, EngineSpec, ModelRoute, Price, RecordPolicy
-from pilothouse.contracts.status import EngineStatus, GatewayStatus, SupervisorStatus
+from pilothouse.contracts.status import (
+    BreakerState,
+    DeploymentStatus,
+    EngineStatus,
+    GatewayStatus,
+    SupervisorStatus,
+)
 from pilothouse.control.serving import ServingNow
 from pilothouse.rollout.build import Catalogue
 
@@ -125,3 +133,20 @@ def test_an_engine_not_yet_heard_of_is_starting_and_with_the_supervisor_away_unk
 
 def test_how_far_the_record_is_behind() -> None:
     assert serving(None).ingest_lag_ms(0) == 12.5
+
+
+def test_a_tripped_deployment_degrades_it_and_a_model_without_another_is_named() -> None:
+    def worker(*breakers: BreakerState) -> GatewayStatus:
+        deployments = tuple(
+            DeploymentStatus(f"d{number}", "small", breaker=breaker, cause="failures")
+            for number, breaker in enumerate(breakers)
+        )
+        return msgspec.structs.replace(GATEWAY, deployments=deployments)
+
+    assert serving(supervisor(READY), worker("closed", "closed")).state().reasons == []
+    state = serving(supervisor(READY), worker("open", "closed")).state()
+    assert (state.level, state.reasons) == ("degraded", ["small does without d0 (tripped by failures)"])
+    state = serving(supervisor(READY), worker("open", "half_open")).state()
+    assert state.reasons == [
+        "small has no deployment that works: d0 (tripped by failures), d1 (tripped by failures)"
+    ]

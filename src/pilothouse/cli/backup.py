@@ -74,3 +74,5 @@ def _show(verb: str, report: dict[str, Any], *, as_json: bool) -> None:
         return
     facts = f"{report['files']} files, {display.size(report['size_bytes'])}"
     display.console().print(f"[green]✓[/] {escape(verb)} {escape(report['path'])}  ({facts})", soft_wrap=True)
+    for url in report["not_covered"]:
+        display.console().print(f"[yellow]![/] Not in it: {escape(url)}. Back it up with its own tools.")

@@ -20,6 +20,7 @@ from pilothouse.contracts.home import Home
 from pilothouse.control.configuration import LiveConfiguration, settle
 from pilothouse.control.settings import ControlSettings
 from pilothouse.rollout.publish import Publisher
+from pilothouse.store.elsewhere import note_elsewhere
 from pilothouse.store.state import open_state
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def lay(settings: ControlSettings, *, now_ms: int) -> Foundation:
     """
     home = Home(settings.home)
     lease = _state_lease(settings)
+    note_elsewhere(home, settings.state, settings.store)
     engine = open_state(
         home.state,
         backups=home.backups,

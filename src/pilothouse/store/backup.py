@@ -9,7 +9,7 @@ Refuses to know processes. Invariant: what is restored has the digests that were
 
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from pilothouse.contracts.errors import ConfigurationError
 from pilothouse.contracts.home import Home
 from pilothouse.store.analytics import Analytics
 from pilothouse.store.archive import ArchiveWriter, Manifest, extract
+from pilothouse.store.elsewhere import databases_elsewhere
 from pilothouse.store.settings import StoreSettings
 from pilothouse.store.state import copy_sqlite
 from pilothouse.telemetry.frames import run_of
@@ -39,6 +40,8 @@ class BackupReport:
     includes_keys: bool
     """Without keys a restored home can read no content and knows no API key until its keys folder, kept
     elsewhere, is put back."""
+    not_covered: tuple[str, ...] = ()
+    """Databases of this home that are elsewhere: they need backups of their own."""
 
 
 def create_backup(
@@ -76,7 +79,7 @@ def create_backup(
         raise
     finally:
         shutil.rmtree(making)
-    return _report(path, manifest)
+    return replace(_report(path, manifest), not_covered=tuple(databases_elsewhere(home).values()))
 
 
 def restore_backup(path: str, home: Home) -> BackupReport:

@@ -146,6 +146,14 @@ def _journal(home: Home) -> Iterator[Finding]:
 def _databases(home: Home) -> Iterator[Finding]:
     import sqlite3
 
+    from pilothouse.store.elsewhere import databases_elsewhere
+
+    elsewhere = databases_elsewhere(home)
+    for section, url in elsewhere.items():
+        text = f"`{section}` is kept in {url}: neither looked at here nor part of a backup of this home"
+        yield Finding("databases", "warning", text, "Back it up with its own tools.")
+    if "state" in elsewhere:
+        return
     if not Path(home.state).exists():
         yield Finding("databases", "warning", "there are none yet")
         return

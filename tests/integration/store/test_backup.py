@@ -14,9 +14,11 @@ from pilothouse.contracts.home import Home
 from pilothouse.store import tables
 from pilothouse.store.analytics import Analytics
 from pilothouse.store.backup import create_backup, restore_backup
+from pilothouse.store.elsewhere import note_elsewhere
 from pilothouse.store.projector import Projector
-from pilothouse.store.settings import StoreSettings
+from pilothouse.store.settings import StateSettings, StoreSettings
 from pilothouse.store.state import open_state
+from pilothouse.supervise.doctor import examine
 from pilothouse.telemetry.journal import Journal
 from pilothouse.telemetry.keyring import Keyring
 from pilothouse.telemetry.segments import verify
@@ -195,3 +197,14 @@ def test_damaged_backups_are_refused_and_nothing_is_restored(saved: tuple[Home, 
             restore_backup(damaged, home)
         assert list(Path(home.root).iterdir()) == []
     assert not (tmp_path / "evil").exists()
+
+
+def test_a_backup_says_which_databases_it_does_not_cover(tmp_path: Path) -> None:
+    home = Home(str(tmp_path / "scaled"))
+    state = StateSettings(url="postgresql+psycopg://me@db/pilothouse")
+    note_elsewhere(home, state, StoreSettings())
+    assert create_backup(home, now_ms=NOW_MS).not_covered == ("postgresql+psycopg://me@db/pilothouse",)
+    (finding,) = [one for one in examine(home) if one.check == "databases"]
+    assert "neither looked at here nor part of a backup" in finding.message
+    note_elsewhere(home, StateSettings(), StoreSettings())
+    assert create_backup(home, now_ms=NOW_MS + 1).not_covered == ()

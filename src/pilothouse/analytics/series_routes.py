@@ -5,6 +5,7 @@ Refuses to know how a measure is asked of the record. Invariant: a chart's CSV h
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
@@ -100,8 +101,13 @@ def show_series(  # noqa: PLR0913 - a parameter of the query each
     return Response(
         csv_of(found),
         media_type="text/csv; charset=utf-8",
-        headers={"content-disposition": f'attachment; filename="{found.measure}.csv"'},
+        headers={"content-disposition": f'attachment; filename="{file_name(found.measure)}"'},
     )
+
+
+def file_name(measure: str) -> str:
+    """Returns a measure's name as a file's, with nothing in it that a header or a disk could stumble over."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", measure)[:100] + ".csv"
 
 
 def csv_of(found: Series) -> str:

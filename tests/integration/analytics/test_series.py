@@ -9,7 +9,7 @@ from tests.integration.analytics.record import NOW_MS, Record
 
 from pilothouse.analytics.measures import MEASURES
 from pilothouse.analytics.series import SeriesQuestion, series, value
-from pilothouse.analytics.series_routes import csv_of
+from pilothouse.analytics.series_routes import csv_of, file_name
 from pilothouse.contracts.errors import InvalidRequestError
 
 MINUTE_MS = 60_000
@@ -126,3 +126,21 @@ def test_a_chart_is_exported_without_formulas(record: Record) -> None:
     assert rows[0] == "start_ms,'=1+1"
     assert rows[-1] == f"{NOW_MS - 10_000},1.0"
     assert len(rows) == 7
+
+
+def test_a_files_name_holds_nothing_that_breaks_a_header() -> None:
+    assert file_name("latency_p95_ms") == "latency_p95_ms.csv"
+    assert file_name('metric.a"\r\nset-cookie: x=1 é/..') == "metric.a_set-cookie_x_1_...csv"
+
+
+def test_long_times_come_in_steps_that_roll_ups_have(record: Record) -> None:
+    record.add(5, 1)
+    record.settle()
+    day = series(record.analytics, SeriesQuestion("calls", NOW_MS - 86_400_000, NOW_MS, points=60))
+    assert (day.step_ms, day.start_ms % 3_600_000) == (3_600_000, 0)
+    hour = series(record.analytics, SeriesQuestion("calls", NOW_MS - 3_600_000, NOW_MS, points=60))
+    assert (hour.step_ms, hour.start_ms % 60_000) == (60_000, 0)
+    for found in (day, hour):
+        (line,) = found.lines
+        assert line.values[-1] == 1
+        assert sum(value or 0 for value in line.values) == 1

@@ -300,10 +300,17 @@ def test_every_rule_is_evaluated_and_names_metrics_that_there_are(prometheus: Pr
     assert [rule["lastError"] for rule in rules() if rule.get("lastError")] == []
     names = {name for rule in rules() for name in re.findall(r"pilothouse_\w+", rule["query"])}
     assert len(names) > 10
-    assert [name for name in sorted(names) if not prometheus.has_data(f"count({name})")] == []
-    active = {alert["labels"]["alertname"] for alert in prometheus.ask("alerts")["alerts"]}
-    assert {"PilothouseBreakerOpen", "PilothouseErrors"} <= active
-    assert "PilothouseDown" not in active
+
+    def missing() -> list[str]:
+        return [name for name in sorted(names) if not prometheus.has_data(f"count({name})")]
+
+    until(lambda: not missing(), FOUND_WITHIN_S, missing)
+
+    def active() -> set[str]:
+        return {alert["labels"]["alertname"] for alert in prometheus.ask("alerts")["alerts"]}
+
+    until(lambda: {"PilothouseBreakerOpen", "PilothouseErrors"} <= active(), FOUND_WITHIN_S, active)
+    assert "PilothouseDown" not in active()
 
 
 def test_a_bucket_leads_to_a_trace(prometheus: Prometheus, page: Page) -> None:

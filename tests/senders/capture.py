@@ -1,6 +1,6 @@
-"""Captures what each sender really sends, for the unit tests of the folding.
+"""Captures what each sender really sends, for tests of the folding without their environments.
 
-    .venv/bin/python tests/senders/capture.py opentelemetry …    writes tests/unit/telemetry/semconv_captured
+    .venv/bin/python tests/senders/capture.py opentelemetry …    writes tests/senders/captured
 
 The environments are those that tests/journeys/test_senders.py made. Stack traces are cut to their first line.
 """
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(Path(__file__).parent))
 from receiver import receiving  # noqa: E402 - a script beside it
 
-GOAL = ROOT / "tests" / "unit" / "telemetry" / "semconv_captured"
+GOAL = Path(__file__).parent / "captured"
 CAPTURE = {
     "opentelemetry": {
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_AND_EVENT",

@@ -144,10 +144,13 @@ INVOCATION = {
 """Of `llm.invocation_parameters`, what is a number or a truth value."""
 
 
+NUMBERS = (int, float, bool)
+
+
 def settings(said: dict[str, Any]) -> dict[str, Any]:
     """Returns what of a call's parameters may stand in clear, under the conventions' names."""
     return {
-        name: said[key]
-        for key, name in INVOCATION.items()
-        if isinstance(said.get(key), bool | int | float) and values.as_clear(said[key]) is not None
+        INVOCATION[key]: each
+        for key, each in said.items()
+        if key in INVOCATION and type(each) in NUMBERS and values.as_clear(each) is not None
     }

@@ -4,6 +4,7 @@ Refuses to know numbers and times. Invariant: content is taken out of the draft 
 there is kept under its own name.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from pilothouse.telemetry.semconv.messages import choices, completion, messages
 __all__ = ["compose"]
 
 Composed = tuple[Any, Any]
+Reader = Callable[[Draft], tuple[list[dict[str, Any]], list[dict[str, Any]]]]
 
 _decode = msgspec.json.Decoder().decode
 
@@ -38,20 +40,30 @@ def compose(draft: Draft, kind: str) -> Composed:
 def _conversation(draft: Draft, *, is_model: bool) -> Composed:
     said: list[dict[str, Any]] = []
     answered: list[dict[str, Any]] = []
-    for read in (
-        genai.conversation,
-        openinference.conversation,
-        openllmetry.conversation,
-        early.conversation,
-    ):
+    for read in _readers(draft):
         asked, made = read(draft)
         said, answered = said or asked, _with_calls(answered, made) if answered else made
-    offered = genai.offered(draft) or openinference.offered(draft) or openllmetry.offered(draft)
+    offered = genai.offered(draft)
+    if draft.trees and not offered:
+        offered = openinference.offered(draft) or openllmetry.offered(draft)
     request: Any = {"messages": said} if said else _asked(draft, is_model=is_model)
     response: Any = {"choices": answered} if answered else _answered(draft, is_model=is_model)
     if offered:
         request = {**request, "tools": offered} if isinstance(request, dict) else {"tools": offered}
     return request, response
+
+
+def _readers(draft: Draft) -> list[Reader]:
+    """Returns those who may find messages; the one of the newest names first."""
+    held = draft.held
+    found: list[Reader] = []
+    if any(name in held for name in genai.MESSAGES):
+        found.append(genai.conversation)
+    if draft.trees:
+        found += (openinference.conversation, openllmetry.conversation)
+    if draft.turns or draft.answers or "gen_ai.prompt" in held or "gen_ai.completion" in held:
+        found.append(early.conversation)
+    return found
 
 
 def _with_calls(answered: list[dict[str, Any]], made: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -9,9 +9,9 @@ from typing import Any
 from pilothouse.contracts.spans import Evaluation
 from pilothouse.telemetry.otlp.raw import RawEvent, RawSpan
 from pilothouse.telemetry.semconv import early, values
-from pilothouse.telemetry.semconv.attributes import SCORES
-from pilothouse.telemetry.semconv.attributes import absorb as absorb_attributes
-from pilothouse.telemetry.semconv.draft import EARLY, Draft
+from pilothouse.telemetry.semconv.absorbing import SCORES
+from pilothouse.telemetry.semconv.absorbing import absorb as absorb_attributes
+from pilothouse.telemetry.semconv.draft import EARLY, Draft, numbered
 
 __all__ = ["DETAILS", "EVALUATION", "EVENTS", "absorb", "evaluation", "scores"]
 
@@ -104,9 +104,7 @@ def scores(draft: Draft, raw: RawSpan) -> None:
         }
         _score(draft, raw, attributes)
     for tree, inner in SCORES.items():
-        if tree not in draft.trees:
-            continue
-        for each in draft.tree(tree):
+        for each in numbered(draft.trees.get(tree)):  # kept too: it may say who judged
             found = each.get(inner) if isinstance(each, dict) else None
             if isinstance(found, dict):
                 names = {"name": "name", "score.value": "score", "score.label": "label"}

@@ -22,7 +22,7 @@ from pilothouse.telemetry.semconv import (
     openllmetry,
     values,
 )
-from pilothouse.telemetry.semconv.attributes import absorb
+from pilothouse.telemetry.semconv.absorbing import absorb
 from pilothouse.telemetry.semconv.draft import Draft, convention
 
 __all__ = ["Folded", "FoldedLog", "fold_log", "fold_span"]
@@ -85,7 +85,8 @@ def fold_span(
         rest["error.message"] = values.bounded(raw.message, draft.cuts, "error.message")
     kind = _kind(draft)
     request, response = content.compose(draft, kind)
-    events.scores(draft, raw)
+    if draft.trees or "evaluation.name" in draft.fields:
+        events.scores(draft, raw)
     if draft.held or draft.trees:
         _keep(draft)
     held = None
@@ -148,6 +149,8 @@ def _kind(draft: Draft) -> str:
         kind = openllmetry.KINDS.get(fields["traceloop.kind"])
     if kind is None:
         kind = _guessed(draft)
+        said = {"openinference.span.kind": "openinference.kind", "llm.request.type": "llm.operation"}
+        draft.clear.update((name, fields[field]) for name, field in said.items() if field in fields)
     if operation is None:
         fields["operation"] = OPERATIONS.get(kind)
     return kind
@@ -177,9 +180,8 @@ def _span(
     error = get("error_type")
     if draft.cuts:
         draft.clear["pilothouse.cut"] = len(draft.cuts)
-    for name in ("workflow", "cache_write_tokens", "retrieval.top_k"):
-        if name in draft.fields:
-            draft.clear[_CLEAR_FIELDS[name]] = draft.fields[name]
+    for name in draft.fields.keys() & _CLEAR_FIELDS.keys():
+        draft.clear[_CLEAR_FIELDS[name]] = draft.fields[name]
     return Span(
         trace_id=raw.trace_id,
         span_id=raw.span_id,
@@ -215,6 +217,11 @@ def _span(
 
 _CLEAR_FIELDS = {
     "workflow": "gen_ai.workflow.name",
+    "entity": "traceloop.entity.name",
+    "traceloop.kind": "traceloop.span.kind",
+    "evaluation.name": "gen_ai.evaluation.name",
+    "evaluation.value": "gen_ai.evaluation.score.value",
+    "evaluation.label": "gen_ai.evaluation.score.label",
     "cache_write_tokens": "gen_ai.usage.cache_write.input_tokens",
     "retrieval.top_k": "gen_ai.retrieval.top_k",
 }

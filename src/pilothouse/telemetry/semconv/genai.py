@@ -12,7 +12,7 @@ from pilothouse.telemetry.semconv import values
 from pilothouse.telemetry.semconv.draft import CONTENT, LATEST, STRUCTURED, Draft, Rule
 from pilothouse.telemetry.semconv.messages import choices, messages, system, tools
 
-__all__ = ["KINDS", "RULES", "conversation", "offered"]
+__all__ = ["KINDS", "MESSAGES", "RULES", "conversation", "offered"]
 
 KINDS = {
     "chat": "llm",
@@ -73,6 +73,10 @@ RULES = {
     "gen_ai.execution.steps": CONTENT._replace(convention=LATEST),
 }
 """What each name means."""
+
+
+MESSAGES = ("gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions")
+"""The names that hold a conversation."""
 
 
 def conversation(draft: Draft) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -27,7 +27,14 @@ KNOWN = {"role", "parts", "finish_reason", "content", "tool_calls", "name", "id"
 
 def messages(value: Any) -> list[Json]:
     """Returns the chat messages of a list, whether they have `parts` or OpenAI's shape already."""
-    return [made for each in listed(value) for made in _message(each)]
+    found: list[Json] = []
+    for each in listed(value):
+        simple = _simple(each)
+        if simple is not None:
+            found.append(simple)
+        else:
+            found += _message(each)
+    return found
 
 
 def system(value: Any) -> list[Json]:
@@ -45,7 +52,9 @@ def choices(value: Any) -> list[Json]:
     found: list[Json] = []
     for number, each in enumerate(listed(value)):
         reason = as_label(each.get("finish_reason")) if isinstance(each, dict) else None
-        found += [completion(message, reason, number) for message in _message(each, role="assistant")]
+        simple = _simple(each)
+        made = _message(each, role="assistant") if simple is None else (simple,)
+        found += [completion(message, reason, number) for message in made]
     return found
 
 
@@ -92,6 +101,21 @@ def _tool(value: Any) -> Json:
     return {"type": "function", "function": function}
 
 
+def _simple(value: Any) -> Json | None:
+    """Returns a message that is nothing but one text, as most are: for speed only."""
+    if type(value) is not dict or "role" not in value:
+        return None
+    if len(value) > 2 + ("finish_reason" in value):  # a role and a text
+        return None
+    content, parts = value.get("content"), value.get("parts")
+    if type(parts) is list and len(parts) == 1 and type(parts[0]) is dict:
+        part = parts[0]
+        content = part.get("content") if len(part) == 2 and part.get("type") == "text" else None  # noqa: PLR2004 - a kind and a text
+    elif type(content) is not str or content[:1] == "[":
+        return None
+    return {"role": str(value["role"]), "content": content} if type(content) is str else None
+
+
 def _message(value: Any, role: str = "user") -> Iterator[Json]:
     """Yields a message, or several where tools' results come together in one."""
     if not isinstance(value, dict):
@@ -129,8 +153,10 @@ def _as_it_is(value: Json, role: str) -> Json:
 
 
 def _call(value: Any) -> Json:
-    if not isinstance(value, dict) or isinstance(value.get("function"), dict):
-        return value if isinstance(value, dict) else tool_call(None, None, value)
+    if not isinstance(value, dict):
+        return tool_call(None, None, value)
+    if "function" in value or "name" not in value:
+        return value
     arguments = value.get("arguments", value.get("args", value.get("input")))
     return tool_call(value.get("id"), value.get("name"), arguments)
 

@@ -135,7 +135,10 @@ def _defined(tool: dict[str, Any]) -> Any:
 
 
 def _message(value: Any, role: str) -> dict[str, Any]:
-    said = dict(_inner(value, "message"))
+    inner = _inner(value, "message")
+    if len(inner) == 2 and "role" in inner and "content" in inner:  # noqa: PLR2004 - as most are
+        return inner
+    said = dict(inner)
     made: dict[str, Any] = {"role": said.pop("role", role), "content": said.pop("content", None)}
     parts = list(_parts(said.pop("contents", None), made))
     if parts:

@@ -68,7 +68,7 @@ def as_seconds(value: Any) -> float | None:
 def as_label(value: Any) -> str | None:
     """Returns a short text for a column in clear: a name or an id."""
     if type(value) is str:
-        return value if 0 < len(value) <= MOST_LABEL_CHARACTERS else None
+        return value if 0 < len(value) <= MOST_LABEL_CHARACTERS and _is_valid(value) else None
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, list) and len(value) == 1:
@@ -95,9 +95,9 @@ def as_clear(value: Any) -> Any:
     if kind is float:
         return value if math.isfinite(value) else None
     if kind is str:
-        return value if len(value) <= MOST_LABEL_CHARACTERS else None
-    if kind is list and len(value) <= MOST_LABELS and all(type(each) is str for each in value):
-        return value if all(len(each) <= MOST_LABEL_CHARACTERS for each in value) else None
+        return value if len(value) <= MOST_LABEL_CHARACTERS and _is_valid(value) else None
+    if kind is list and len(value) <= MOST_LABELS and all(as_label(each) == each for each in value):
+        return value
     return None
 
 
@@ -147,6 +147,10 @@ def _valid(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-8", "replace").decode()
     return text
+
+
+def _is_valid(text: str) -> bool:
+    return text.isascii() or _valid(text) is text
 
 
 def _is_shallow(value: Any) -> bool:

@@ -122,7 +122,8 @@ def _steps(
     reader: Reader, traces: Sequence[str], low: int, high: int, seconds: Sequence[int]
 ) -> Iterable[_Step]:
     near = ""
-    if high - low > NARROW_NS and 0 < len(seconds) < MOST_SECONDS:
+    is_embedded = reader.dialect.name == "duckdb"
+    if is_embedded and high - low > NARROW_NS and 0 < len(seconds) < MOST_SECONDS:
         # First by the second, which is a number: comparing every trace id between would take ten times that.
         second = reader.dialect.is_one_of(reader.dialect.divide_whole("at_ns", str(S_NS)), "$seconds")
         near = f"at_ns IN (SELECT at_ns FROM {{table}} WHERE at_ns >= $low AND at_ns < $high AND {second})"  # noqa: S608 - our own words
@@ -132,7 +133,7 @@ def _steps(
         for table, columns in (("calls", _CALLS), ("spans", _SPANS))
     ]
     # Kept apart on purpose: put together, the database compares ids first.
-    kept = "MATERIALIZED " if reader.dialect.name == "duckdb" and near else ""
+    kept = "MATERIALIZED " if near else ""
     text = (
         f"WITH near AS {kept}({' UNION ALL '.join(asked)}) SELECT * FROM near "  # noqa: S608 - our own words
         f"WHERE {reader.dialect.is_one_of('trace', '$traces')} ORDER BY at_ns LIMIT $limit"

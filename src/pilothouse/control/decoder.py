@@ -27,7 +27,7 @@ from pilothouse.telemetry.otlp.check import codec, unpack
 from pilothouse.telemetry.sealing import Sealer, is_under, unseal
 from pilothouse.telemetry.segments import decode_frame, read_chunk
 
-__all__ = ["Done", "Handed", "Task"]
+__all__ = ["Decoder", "Done", "Handed", "Task", "main"]
 
 MOST_UNPACKED_BYTES = 64 * 1024 * 1024
 """More than any gateway takes in."""

@@ -88,7 +88,7 @@ function freshTurns(turn: ConversationTurn, shown: number): ReturnType<typeof re
 function Turns({ detail }: { detail: ConversationDetail }) {
   let shown = 0;
   return (
-    <ol class="talk" aria-label="Turns">
+    <ol class="turns-talk" aria-label="Turns">
       {detail.turns.map((turn, at) => {
         const fresh = freshTurns(turn, shown);
         const answers = responseTurns(turn.content.response);

@@ -80,7 +80,7 @@ def conversation(draft: Draft) -> tuple[list[dict[str, Any]], list[dict[str, Any
 def offered(draft: Draft) -> list[dict[str, Any]]:
     """Returns the tools that were offered to the model."""
     requested = draft.trees.get("llm.request")
-    if not requested or "functions" not in requested:
+    if not requested or not isinstance(requested.get("functions"), dict):
         return []
     del draft.trees["llm.request"]
     return tools(numbered(requested["functions"]))

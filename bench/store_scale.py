@@ -66,7 +66,15 @@ class Intake:
     lags_ms: list[float] = field(default_factory=list)
     ticks_ms: list[float] = field(default_factory=list)
     stopped: threading.Event = field(default_factory=threading.Event)
-    faults: list[str] = field(default_factory=list)
+
+    def catch_up(self) -> None:
+        """Does what an earlier run left undone."""
+        while self.projector.tick(now()).has_more:
+            pass
+        indexed = -1
+        while self.indexer.rows_total > indexed:
+            indexed = self.indexer.rows_total
+            self.indexer.tick(now())
 
     def run(self) -> None:
         """Ticks until it is stopped."""
@@ -188,6 +196,7 @@ def measure(home: str, *, rate: int, seconds: float) -> None:
     intake = Intake(
         Projector(f"{home}/journal", analytics, content_retention_days=30), Indexer(analytics, index, keyring)
     )
+    intake.catch_up()
     threads = [threading.Thread(target=intake.run), threading.Thread(target=intake.index)]
     command = [sys.executable, "-m", "bench.store_stream", home, str(rate), str(seconds + 5)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as stream:

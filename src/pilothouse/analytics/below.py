@@ -14,7 +14,7 @@ from pilothouse.analytics.tallies import IN_ROWS_ALONE, Asked
 from pilothouse.store.buckets import bucket_of
 from pilothouse.store.dialects.dialect import Dialect
 from pilothouse.store.dialects.reader import Question, Readable
-from pilothouse.store.rollups import HISTOGRAMS, READ_MARKS, Marks
+from pilothouse.store.rollups import HISTOGRAM_PLACES, HISTOGRAMS, READ_MARKS, Marks
 
 __all__ = ["QUESTIONS", "below"]
 
@@ -73,5 +73,5 @@ def _part(
     return (
         f"SELECT {step} AS step, CASE WHEN bucket <= $bucket THEN count ELSE 0 END AS good, count AS whole "  # noqa: S608 - our own words
         f"FROM value_{piece.source} WHERE minute >= ${first} AND minute < ${last} AND NOT is_shadow "
-        f"AND measure = '{histogram}'{only}"
+        f"AND measure = {HISTOGRAM_PLACES[histogram]:d}{only}"
     )

@@ -5,6 +5,7 @@ and not named here fails that test, as one that is named and not asked.
 """
 
 from pilothouse.analytics import (
+    below,
     calls,
     confidence,
     conversations,
@@ -27,6 +28,7 @@ __all__ = ["EMBEDDED_ONLY", "QUESTIONS"]
 EMBEDDED_ONLY: tuple[str, ...] = search_index.QUESTIONS
 """Questions about what only the embedded files have: the blind index of words."""
 QUESTIONS: tuple[str, ...] = (
+    *below.QUESTIONS,
     *calls.QUESTIONS,
     *confidence.QUESTIONS,
     *conversations.QUESTIONS,

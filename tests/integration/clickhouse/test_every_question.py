@@ -11,6 +11,7 @@ from tests.integration.analytics.record import NOW_MS
 from tests.integration.analytics.test_traces import NAMES, TRACE, Traced
 from tests.integration.clickhouse.both import copy, fill
 
+from pilothouse.analytics.below import below
 from pilothouse.analytics.calls import CallFilter, get_call, list_calls
 from pilothouse.analytics.confidence import confidence
 from pilothouse.analytics.conversations import get_conversation, list_conversations
@@ -203,6 +204,13 @@ def lines(record: Readable, asked: SeriesQuestion) -> list[Any]:
 def test_costs_are_the_same(both: Both, by: Any) -> None:
     bounds: dict[str, Any] = {"start_ms": NOW_MS - 24 * HOUR_MS, "end_ms": NOW_MS}
     assert both.agree(lambda record: cost(record, by=by, **bounds))["data"]
+
+
+@pytest.mark.parametrize("only", [{}, {"model": "small"}, {"key": "key_1"}])
+def test_calls_under_a_limit_are_the_same(both: Both, only: dict[str, str]) -> None:
+    asked = Asked(NOW_MS - 24 * HOUR_MS, NOW_MS, 8 * HOUR_MS, only=only)
+    found = both.agree(lambda record: below(record, asked, "latency", 500.0))
+    assert found
 
 
 def test_confidence_and_feedback_are_the_same(both: Both) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pilothouse.api.counters import Counters
 from pilothouse.api.engine_metrics import EngineTarget, Scrapes, engine_families, merged
 from pilothouse.api.history import STEP_S
+from pilothouse.api.limit_metrics import limit_families
 from pilothouse.api.machine import machine_families
 from pilothouse.api.metrics import Instruments
 from pilothouse.api.resources import Resources
@@ -43,6 +44,8 @@ class Sending:
         export, home = settings.telemetry.export, Home(settings.home)
         self._spans: SpansExporter | None = None
         self.jobs: tuple[Job, ...] = ()
+        self.label_keys = settings.telemetry.prometheus.label_keys
+        """Whether keys may be labels of metrics."""
         self._tally = Tally.empty()
         self._spool: Spool | None = None
         if export.endpoint is None:
@@ -105,6 +108,9 @@ def observing(
     resources = Resources(home.root, instruments.status, Gpus(nvidia_library()))
     instruments.further.append(lambda _: machine_families(resources.last()))
     instruments.further.append(sending.families)
+    instruments.further.append(
+        lambda _: limit_families(instruments.status.usage(), has_keys=sending.label_keys)
+    )
     scrapes = Scrapes(lambda: _targets(publisher.catalogue))
     instruments.further.append(lambda _: _engines(instruments, scrapes))
     screen.sources["resources"] = resources.source

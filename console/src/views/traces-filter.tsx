@@ -53,12 +53,14 @@ export function FilterBox({ value, failure, box, onAsk }: FilterBoxProps) {
     const proposal = proposed?.data[index];
     if (!proposed || !proposal) return;
     const next = put(text, proposed, proposal.text);
+    // At once, not with the next drawing: who goes on typing must find the cursor behind what was taken.
+    if (box.current) {
+      box.current.value = next.text;
+      box.current.focus();
+      box.current.setSelectionRange(next.at, next.at);
+    }
     setText(next.text);
-    requestAnimationFrame(() => {
-      box.current?.focus();
-      box.current?.setSelectionRange(next.at, next.at);
-      look(next.text);
-    });
+    look(next.text);
   };
   const onKey = (event: KeyboardEvent): void => {
     const count = proposed?.data.length ?? 0;

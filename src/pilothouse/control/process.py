@@ -55,6 +55,7 @@ from pilothouse.monitors.alerts.sources import RecordedNumbers
 from pilothouse.rollout.routes import router as configuration_router
 from pilothouse.store.analytics import Analytics
 from pilothouse.store.backup import create_backup
+from pilothouse.store.dialects.reader import Readable
 from pilothouse.store.projector import Projector
 from pilothouse.store.retention import Retention
 from pilothouse.telemetry.keyring import Keyring
@@ -115,18 +116,12 @@ def assembled(
     """Puts the API and the jobs together; closes what it opened."""
     home, desk = foundation.home, foundation.desk
     recorded = recording(settings, analytics)
-    retention_days = settings.store.embedded_days(
-        metadata_days=settings.journal.metadata_retention_days,
-        content_days=settings.journal.content_retention_days,
-    )["content"]
-    projector = Projector(home.journal, analytics, content_retention_days=retention_days)
-    decoding = Decoding(home, analytics, settings.telemetry.intake, content_retention_days=retention_days)
+    days = recorded.content_days
+    projector = Projector(home.journal, analytics, content_retention_days=days)
+    decoding = Decoding(home, analytics, settings.telemetry.intake, content_retention_days=days)
     with closing(projector), closing(decoding):
-        counters, tail, status = (
-            Counters(settings.telemetry.prometheus),
-            Tail[RequestCompleted](),
-            StatusReader(home),
-        )
+        counters, tail = Counters(settings.telemetry.prometheus), Tail[RequestCompleted]()
+        status = StatusReader(home)
         measuring = Measuring.of(settings, analytics, projector, foundation.engine, recorded.record)
         sending = Sending(settings, projector, counters, now_ms=now_ms)
         ingest = IngestJob(
@@ -137,30 +132,17 @@ def assembled(
             told=partial(_tell, (tail.give, measuring.give, sending.tell)),
             now_ms=now_ms,
         )
-        app = create_app(
-            desk=desk,
-            admin_socket=home.admin_socket,
-            allowed_hosts=_hosts(settings),
-            readable=READABLE,
-            routers=ROUTERS,
-        )
-        app.state.configuration = foundation.configuration
+        app = _app(settings, foundation)
         app.state.instruments = Instruments(
             ingest=ingest, status=status, counters=counters, without_key=settings.access.metrics_without_key
         )
         app.state.instruments.further.extend((decoding.families, recorded.families))
         app.state.make_backup = partial(create_backup, home, analytics=analytics)
-        app.state.record = Record(
-            analytics=recorded.record,
-            keyring=Keyring(home.keyring, home.master_key),
-            key_names=desk.names,
-            serving=ServingNow(foundation.publisher, status, ingest),
-            tail=tail,
-            is_allowed=is_allowed,
-        )
+        serving = ServingNow(foundation.publisher, status, ingest)
+        app.state.record = _record(foundation, recorded.record, serving, tail)
         search = searching(home, analytics)
         app.state.search_index = search.index
-        app.state.state = foundation.engine
+        app.state.instruments.further.append(search.families)
         app.state.screen = ScreenSettings(foundation.engine, app.state.record, app.state.instruments)
         measuring.mount(app)
         watching = alerting(
@@ -174,22 +156,41 @@ def assembled(
         app.state.resources, observed = observing(
             app.state.instruments, app.state.screen, home, sending, foundation.publisher
         )
-        worker = Worker(
-            [
-                Job("projector", ingest.tick, PROJECTION_S),
-                Job("decoding", decoding.tick, PROJECTION_S),
-                Job("publication", foundation.publisher.tick, PUBLICATION_S),
-                *measuring.jobs,
-                Job("retention", ingest.retain, RETENTION_S),
-                search.job,
-                *recorded.jobs,
-                *lease_jobs(foundation.lease),
-                *watching.jobs,
-                *observed,
-                Job("expiry", lambda now: desk.forget_expired(now) < 0, EXPIRY_S),
-            ]
-        )
-        yield Parts(app, tail, ingest, worker)
+        jobs = [
+            Job("projector", ingest.tick, PROJECTION_S),
+            Job("decoding", decoding.tick, PROJECTION_S),
+            Job("publication", foundation.publisher.tick, PUBLICATION_S),
+            Job("retention", ingest.retain, RETENTION_S),
+            Job("expiry", lambda now: desk.forget_expired(now) < 0, EXPIRY_S),
+        ]
+        further = (*measuring.jobs, search.job, *recorded.jobs, *watching.jobs, *observed)
+        yield Parts(app, tail, ingest, Worker([*jobs, *lease_jobs(foundation.lease), *further]))
+
+
+def _app(settings: ControlSettings, foundation: Foundation) -> FastAPI:
+    app = create_app(
+        desk=foundation.desk,
+        admin_socket=foundation.home.admin_socket,
+        allowed_hosts=_hosts(settings),
+        readable=READABLE,
+        routers=ROUTERS,
+    )
+    app.state.configuration = foundation.configuration
+    app.state.state = foundation.engine
+    return app
+
+
+def _record(
+    foundation: Foundation, record: Readable, serving: ServingNow, tail: Tail[RequestCompleted]
+) -> Record:
+    return Record(
+        analytics=record,
+        keyring=Keyring(foundation.home.keyring, foundation.home.master_key),
+        key_names=foundation.desk.names,
+        serving=serving,
+        tail=tail,
+        is_allowed=is_allowed,
+    )
 
 
 def _tell(

@@ -9,6 +9,7 @@ from pilothouse.contracts.home import Home
 from pilothouse.store.analytics import Analytics
 from pilothouse.store.search_index import Indexer, SearchIndex, load_search_key
 from pilothouse.telemetry.keyring import Keyring
+from pilothouse.telemetry.prometheus import Family, Sample
 from pilothouse.worker import Job
 
 INDEXING_S = 0.1
@@ -22,6 +23,23 @@ class Searching:
     index: SearchIndex
     indexer: Indexer
     job: Job
+
+    def families(self, _now_ms: int) -> list[Family]:
+        """Returns how far the index is, as metrics."""
+        return [
+            Family(
+                "pilothouse_text_index_rows_total",
+                "counter",
+                "Rows of content whose words were indexed since the start.",
+                [Sample(self.indexer.rows_total)],
+            ),
+            Family(
+                "pilothouse_text_index_waiting_rows",
+                "gauge",
+                "Rows of content that are not indexed yet; a search reads them directly.",
+                [Sample(self.indexer.behind)],
+            ),
+        ]
 
 
 def searching(home: Home, analytics: Analytics) -> Searching:

@@ -80,3 +80,12 @@ def test_an_objective_without_calls_is_unknown(record: Record) -> None:
     keeper.tick(NOW_MS)
     shown = keeper.shown()[0]
     assert (shown.state, shown.value, shown.budget_left, shown.burn_rate) == ("unknown", None, None, None)
+
+
+def test_an_objective_that_cannot_be_counted_holds_up_no_other(record: Record) -> None:
+    record.add(30, 0)
+    record.settle()
+    wrong = ObjectiveSettings(only={"nothing": "known"})
+    keeper = Keeper(record.analytics, {"wrong": wrong, "up": ObjectiveSettings(window="1d")})
+    keeper.tick(NOW_MS)
+    assert [kept.whole.total for kept in keeper.kept] == [0, 1]

@@ -4,11 +4,13 @@ Refuses to know how an alert is told. Invariant: whoever asks gets the last tick
 question waits for the record.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pilothouse.analytics.below import below
 from pilothouse.analytics.tallies import Asked, sums
+from pilothouse.contracts.errors import ApiError
 from pilothouse.monitors.alerts.sources import Burning
 from pilothouse.monitors.objectives.budget import (
     WINDOWS_S,
@@ -25,6 +27,8 @@ from pilothouse.store.dialects.reader import Readable
 from pilothouse.telemetry.prometheus import Family, Sample
 
 __all__ = ["KEEPING_S", "Keeper", "Kept", "ObjectiveShown"]
+
+logger = logging.getLogger(__name__)
 
 KEEPING_S = 15.0
 MINUTE_MS = 60_000
@@ -93,7 +97,12 @@ class Keeper:
     def tick(self, now_ms: int) -> bool:
         """Counts what is due; there is never more to do at once."""
         for kept in self._kept:
-            self._count(kept, now_ms)
+            try:
+                self._count(kept, now_ms)
+            except (
+                ApiError
+            ) as error:  # a question took too long: the others are counted, this one again later
+                logger.warning("the objective %s was not counted: %s", kept.name, error.message)
         return False
 
     def burning(self, now_ms: int) -> Sequence[Burning]:  # noqa: ARG002 - as the alerts ask it

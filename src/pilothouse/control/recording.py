@@ -26,6 +26,8 @@ class Recording:
 
     record: Readable
     """Answers questions."""
+    content_days: int
+    """How many days the embedded files keep content."""
     jobs: Sequence[Job] = ()
     shipper: "Shipper | None" = None
 
@@ -63,8 +65,12 @@ def recording(settings: ControlSettings, analytics: Analytics) -> Recording:
     Raises:
         ConfigurationError: ClickHouse is asked for and its library is not installed.
     """
+    kept = settings.store.embedded_days(
+        metadata_days=settings.journal.metadata_retention_days,
+        content_days=settings.journal.content_retention_days,
+    )["content"]
     if settings.store.url is None:
-        return Recording(analytics)
+        return Recording(analytics, kept)
     # Imported here: who keeps the record in the home needs no ClickHouse.
     from pilothouse.store.clickhouse_client import ClickHouseLink, database_of
     from pilothouse.store.clickhouse_reader import ClickHouseRecord
@@ -78,6 +84,7 @@ def recording(settings: ControlSettings, analytics: Analytics) -> Recording:
     shipper = Shipper(analytics, link)
     return Recording(
         ClickHouseRecord(link),
+        kept,
         (Job("shipping", shipper.tick, SHIPPING_S),),
         shipper,
     )

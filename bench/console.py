@@ -156,6 +156,8 @@ def cost_us(running: Running, scenario: Scenario, seconds: int) -> tuple[float, 
     taken = paced(running, scenario, seconds)
     spent = processes.cpu_seconds(ours) - before
     busy = (processes.cpu_seconds(control) - control_before) / seconds
+    if taken.example:
+        print(f"wrong: {taken.example[:200]}", file=sys.stderr)
     return spent * 1e6 / max(1, taken.requests), busy, taken.wrong
 
 
@@ -179,6 +181,8 @@ def measure(rounds: int, seconds: int, rate: float, many: int) -> Figures:
             watched.append(cost)
             busy[True].append(control)
             wrong += bad + more + len(seen.problems)
+            for problem in seen.problems[:3]:
+                print(f"a viewer's problem: {problem}", file=sys.stderr)
     looked_s = seconds + 1
     ratio = statistics.median(with_ / without for with_, without in zip(watched, alone, strict=True))
     return {

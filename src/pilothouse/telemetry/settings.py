@@ -100,6 +100,8 @@ class ExportSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         """Refuses an endpoint that is none."""
         if self.endpoint is not None and not self.endpoint.startswith(("http://", "https://")):
             raise ValueError("endpoint must begin with http:// or https://")
+        if "@" in (self.endpoint or ""):
+            raise ValueError("endpoint must hold no name and password: give them as a header, by reference")
 
 
 class PrometheusSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

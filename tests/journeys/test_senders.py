@@ -15,6 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.journeys.conftest import Up
 
+pytestmark = pytest.mark.timeout(900)  # the first run makes five environments: 100 packages in one of them
 ROOT = Path(__file__).parents[2]
 SENDERS = ROOT / "tests" / "senders"
 CONFIGURATION = """

@@ -64,7 +64,7 @@ def test_a_number_opens_large_with_axes_and_stays_in_the_address(page: Page) -> 
     expect(page.get_by_test_id("large-chart")).to_be_visible()
     assert "chart=latency" in page.url
     page.reload()
-    expect(page.get_by_test_id("large-chart")).to_be_visible()
+    expect(page.get_by_test_id("large-chart").locator("canvas")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_test_id("large-chart")).to_have_count(0)
 

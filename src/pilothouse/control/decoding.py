@@ -33,7 +33,7 @@ from pilothouse.telemetry.segments import (
 )
 from pilothouse.telemetry.settings import IntakeSettings
 
-__all__ = ["Decoding", "IntakeFigures"]
+__all__ = ["Decoding", "IntakeFigures", "extents"]
 
 TASK_BYTES = 512 * 1024
 MOST_COMMITTED_TASKS = 16
@@ -115,6 +115,10 @@ class Decoding:
         else:
             self._oldest_ns = None
         return done >= MOST_TICK_TASKS
+
+    def is_behind(self) -> bool:
+        """Says whether it had work to do a moment ago."""
+        return self._oldest_ns is not None
 
     def figures(self, now_ms: int) -> IntakeFigures:
         """Returns how far it is; asked from any thread."""

@@ -140,7 +140,7 @@ def assembled(
         app.state.make_backup = partial(create_backup, home, analytics=analytics)
         serving = ServingNow(foundation.publisher, status, ingest)
         app.state.record = _record(foundation, recorded.record, serving, tail)
-        search = searching(home, analytics)
+        search = searching(home, analytics, decoding.is_behind)
         app.state.search_index = search.index
         app.state.instruments.further.append(search.families)
         app.state.screen = ScreenSettings(foundation.engine, app.state.record, app.state.instruments)

@@ -3,6 +3,7 @@
 Refuses to know what is looked for. Invariant: the job has a keyring of its own, since one is for one thread.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pilothouse.contracts.home import Home
@@ -14,6 +15,26 @@ from pilothouse.worker import Job
 
 INDEXING_S = 0.1
 """Between slices of 512 rows: at most 5,000 rows a second, about a sixth of a core."""
+
+
+MOST_SKIPPED = 30
+"""Slices left out at most while there is a burst of telemetry to put on record."""
+
+
+class _Polite:
+    """Lets what puts rows on record go first: rows that are not indexed yet can be found all the same."""
+
+    def __init__(self, tick: Callable[[int], bool], is_busy: Callable[[], bool]) -> None:
+        self._tick = tick
+        self._is_busy = is_busy
+        self._skipped = 0
+
+    def tick(self, now_ms: int) -> bool:
+        if self._is_busy() and self._skipped < MOST_SKIPPED:
+            self._skipped += 1
+            return False
+        self._skipped = 0
+        return self._tick(now_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +63,8 @@ class Searching:
         ]
 
 
-def searching(home: Home, analytics: Analytics) -> Searching:
-    """Makes the index of a home ready.
+def searching(home: Home, analytics: Analytics, is_busy: Callable[[], bool]) -> Searching:
+    """Makes the index of a home ready; while `is_busy`, it is filled slowly.
 
     Raises:
         ConfigurationError: the index's key cannot be read.
@@ -51,4 +72,6 @@ def searching(home: Home, analytics: Analytics) -> Searching:
     key = load_search_key(home.search_key)
     # Two: the indexer's hashes are cached by another thread than the askers'.
     indexer = Indexer(analytics, SearchIndex(key), Keyring(home.keyring, home.master_key))
-    return Searching(SearchIndex(key), indexer, Job("text_index", indexer.tick, INDEXING_S))
+    return Searching(
+        SearchIndex(key), indexer, Job("text_index", _Polite(indexer.tick, is_busy).tick, INDEXING_S)
+    )

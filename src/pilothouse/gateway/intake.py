@@ -43,7 +43,7 @@ from pilothouse.telemetry.settings import JournalSettings
 if TYPE_CHECKING:
     from pilothouse.contracts.snapshot import KeyRecord
 
-__all__ = ["SIGNALS", "Intake"]
+__all__ = ["SIGNALS", "Intake", "Sending"]
 
 SIGNALS: dict[bytes, Signal] = {b"/v1/traces": "traces", b"/v1/metrics": "metrics", b"/v1/logs": "logs"}
 ENCODINGS: dict[bytes, Encoding] = {b"application/x-protobuf": "protobuf", b"application/json": "json"}

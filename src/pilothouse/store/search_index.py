@@ -29,7 +29,15 @@ from pilothouse.store.search_words import LONGEST_WORD, texts_of, whole_words_of
 from pilothouse.telemetry.keyring import Keyring
 from pilothouse.telemetry.sealing import is_under, unseal
 
-__all__ = ["QUESTIONS", "Indexer", "Narrowed", "SearchIndex", "load_search_key", "signatures_of"]
+__all__ = [
+    "QUESTIONS",
+    "Indexer",
+    "Narrowed",
+    "SearchIndex",
+    "is_indexed",
+    "load_search_key",
+    "signatures_of",
+]
 
 log = logging.getLogger(__name__)
 

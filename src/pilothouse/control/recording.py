@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pilothouse.control.foundation import secret_value
 from pilothouse.control.settings import ControlSettings
 from pilothouse.store.analytics import Analytics
+from pilothouse.store.cold import ColdDays
 from pilothouse.store.dialects.reader import Readable
 from pilothouse.telemetry.prometheus import Family, Sample
 from pilothouse.worker import Job
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pilothouse.store.shipping import Shipper
 
 SHIPPING_S = 1.0
+ARCHIVING_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,9 @@ def recording(settings: ControlSettings, analytics: Analytics) -> Recording:
         metadata_days=settings.journal.metadata_retention_days,
         content_days=settings.journal.content_retention_days,
     )["content"]
+    archiving = Job("archiving", ColdDays(analytics, settings.journal).tick, ARCHIVING_S)
     if settings.store.url is None:
-        return Recording(analytics, kept)
+        return Recording(analytics, kept, (archiving,))
     # Imported here: who keeps the record in the home needs no ClickHouse.
     from pilothouse.store.clickhouse_client import ClickHouseLink, database_of
     from pilothouse.store.clickhouse_reader import ClickHouseRecord
@@ -85,6 +88,6 @@ def recording(settings: ControlSettings, analytics: Analytics) -> Recording:
     return Recording(
         ClickHouseRecord(link),
         kept,
-        (Job("shipping", shipper.tick, SHIPPING_S),),
+        (Job("shipping", shipper.tick, SHIPPING_S), archiving),
         shipper,
     )

@@ -120,10 +120,18 @@ class Outbox:
         connection.execute("INSERT INTO outbox VALUES (?, ?, ?, NULL)", [name, table, count]).fetchall()
 
 
-def write_parquet(connection: duckdb.DuckDBPyConnection, rows: str, path: Path) -> None:
-    """Writes the rows of a query to a file that is whole on the disk when this returns (0600)."""
+def write_parquet(
+    connection: duckdb.DuckDBPyConnection, rows: str, path: Path, options: str = "ROW_GROUP_SIZE 122880"
+) -> int:
+    """Writes the rows of a query to a file that is whole on the disk when this returns (0600).
+
+    Returns:
+        How many rows there were.
+    """
     quoted = str(path).replace("'", "''")  # COPY takes no parameters
-    connection.execute(f"COPY ({rows}) TO '{quoted}' (FORMAT parquet, COMPRESSION zstd)").fetchall()
+    ((count,),) = connection.execute(
+        f"COPY ({rows}) TO '{quoted}' (FORMAT parquet, COMPRESSION zstd, {options})"
+    ).fetchall()
     path.chmod(0o600)
     for place, flags in ((path, os.O_RDONLY), (path.parent, os.O_RDONLY | os.O_DIRECTORY)):
         handle = os.open(place, flags)
@@ -131,6 +139,7 @@ def write_parquet(connection: duckdb.DuckDBPyConnection, rows: str, path: Path) 
             os.fsync(handle)
         finally:
             os.close(handle)
+    return int(count)
 
 
 def _arrays(contents: Sequence[Sequence[Any]]) -> dict[str, np.ndarray[Any, Any]]:

@@ -4,6 +4,8 @@ A segment goes when all of it is projected and its newest event is older than co
 metadata lives on in the analytics. When the journal is near its quota, projected segments go before that,
 oldest first, so that only what nobody has read yet can stop intake.
 
+Where days are archived, rows stay until theirs is, and content too while it may be kept at all.
+
 Refuses to know legal holds and single persons. Invariant: what is not projected is never deleted.
 """
 
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pilothouse.store.analytics import Analytics, day_of
+from pilothouse.store.cold import ColdDays
 from pilothouse.store.projector import Projector
 from pilothouse.store.rollups import MINUTE_NS
 from pilothouse.telemetry.frames import started_ms_of
@@ -59,6 +62,7 @@ class Retention:
         self._analytics = analytics
         self._projector = projector
         self._settings = settings
+        self._cold = ColdDays(analytics, settings)
 
     def tick(self, now_ms: int) -> Dropped:
         """Deletes what is past its time; idempotent. Every minute or so is often enough."""
@@ -70,7 +74,7 @@ class Retention:
         before_ns = {name: (now_ms - days * DAY_MS) * 1_000_000 for name, days in kept.items()}
         before_ns["hints"] = min(before_ns["metadata"], before_ns["spans"])
         dropped = Dropped(
-            days=self._drop_days(day_of(before_ns["content"])),
+            days=self._drop_days(day_of(before_ns["content"]), now_ms),
             segments=self._drop_segments(content_before_ms),
             calls=self._drop_calls(before_ns["metadata"]),
             rows=self._drop_rows(before_ns),
@@ -87,8 +91,9 @@ class Retention:
             )
         return dropped
 
-    def _drop_days(self, oldest_kept: str) -> int:
-        return sum(self._analytics.drop_day(day) for day in self._analytics.days() if day < oldest_kept)
+    def _drop_days(self, oldest_kept: str, now_ms: int) -> int:
+        past = [day for day in self._analytics.days() if day < oldest_kept]
+        return sum(self._analytics.drop_day(day) for day in past if not self._cold.wants_content(day, now_ms))
 
     def _drop_segments(self, before_ms: int) -> int:
         done = sorted(name for name, progress in self._projector.positions.items() if progress.is_done)
@@ -123,9 +128,14 @@ class Retention:
         )
 
     def _delete(self, table: str, column: str, before: int) -> int:
-        """Deletes the rows of a table that are before a time, and returns how many they were."""
+        """Deletes the rows of a table that are before a time, but for what is to be archived first.
+
+        Returns:
+            How many they were.
+        """
         cursor = self._analytics.cursor()
         try:
+            before = self._cold.held_from(cursor, table, before)
             found = cursor.execute(f"SELECT count(*) FROM {table} WHERE {column} < ?", [before]).fetchone()  # noqa: S608 - our own names
             count = int(found[0]) if found else 0
             if count:

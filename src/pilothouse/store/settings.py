@@ -68,6 +68,9 @@ class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """How long each class of the record is kept."""
     local_days: Positive = 7
     """With ClickHouse: the most days that rows stay in the embedded files too, which feed it."""
+    archive_after_days: Positive | None = None
+    """Days after its end that a UTC day is archived as Parquet in the home folder, below `analytics/archive`;
+    sooner where a class of its rows would be dropped before. Left out: nothing is archived."""
 
     def embedded_days(self, *, metadata_days: int, content_days: int) -> dict[str, int]:
         """Returns how many days the embedded files keep each class: with ClickHouse, the latest alone."""

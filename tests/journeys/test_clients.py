@@ -12,6 +12,8 @@ import pytest
 if TYPE_CHECKING:
     from tests.journeys.conftest import Up
 
+pytestmark = pytest.mark.timeout(900)  # the first run makes an environment for each client
+
 CLIENTS = Path(__file__).parents[1] / "clients"
 CONFIGURATION = """
 models:
@@ -51,7 +53,7 @@ def test_the_client_works_unmodified(client: str, outside: Callable[[str], str],
         env=environment,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=400,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -184,7 +184,9 @@ def errors() -> str:
     rows: list[tuple[str, ...]] = []
     for error, _depth in subclasses(PilothouseError):
         said = one_line(error.__doc__ or "").split(": ", 1)[-1]
-        if issubclass(error, ApiError) and error is not ApiError:
+        # A package's own kinds of these are among them; which are loaded must not change the page.
+        is_listed = error.__module__ == ApiError.__module__ and error is not ApiError
+        if is_listed and issubclass(error, ApiError):
             rows.append((f"{error.status}", f"`{error.type}`", f"`{error.default_code}`", said))
     shape = '```json\n{"error": {"message": "…", "type": "…", "param": null, "code": "…", "hint": "…"}}\n```'
     intro = (

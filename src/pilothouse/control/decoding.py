@@ -35,7 +35,7 @@ from pilothouse.telemetry.settings import IntakeSettings
 
 __all__ = ["Decoding", "IntakeFigures", "extents"]
 
-TASK_BYTES = 512 * 1024
+TASK_BYTES = 1024 * 1024
 MOST_COMMITTED_TASKS = 16
 MOST_FAILURES = 10
 """A part that as many decoders died of is at fault itself: one that was killed is not."""
@@ -217,7 +217,7 @@ class Decoding:
         stopped: set[str] = set()
         try:
             while done < MOST_TICK_TASKS:
-                while len(running) < 2 * self.decoders.most and (begun := next(todo, None)) is not None:
+                while len(running) < 4 * self.decoders.most and (begun := next(todo, None)) is not None:
                     running.append(begun)
                 if not running:
                     break

@@ -25,13 +25,20 @@ def get_weather(city: str, unit: Literal["celsius", "fahrenheit"]) -> str:
 
 def openai(model: str, **more: Any) -> Any:
     """Returns a chat model that asks by chat completions, or by responses."""
-    bound: Any = {"max_tokens": 48, "max_retries": 0, "timeout": 60, "stream_usage": True, **more}
+    bound: Any = {
+        "max_tokens": 96,
+        "temperature": 0,
+        "max_retries": 0,
+        "timeout": 60,
+        "stream_usage": True,
+        **more,
+    }
     return ChatOpenAI(model=model, base_url=f"{parts.ADDRESS}/v1", api_key=parts.KEY, **bound)  # type: ignore[arg-type]
 
 
 def anthropic(model: str) -> Any:
     """Returns a chat model that asks by messages."""
-    bound: Any = {"max_tokens": 48, "max_retries": 0, "timeout": 60}
+    bound: Any = {"max_tokens": 96, "temperature": 0, "max_retries": 0, "timeout": 60}
     return ChatAnthropic(model=model, base_url=parts.ADDRESS, api_key=parts.KEY, **bound)
 
 

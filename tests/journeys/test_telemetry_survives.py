@@ -87,34 +87,26 @@ class Sender(threading.Thread):
         return answer.status == 200
 
 
-def decoders() -> list[int]:
-    """Returns the processes that decode, of whichever Pilothouse: ours is the only one with our parent."""
+def decoders_of(control: int | None) -> list[int]:
+    """Returns the decoders that are children of a control process."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_bytes().split(b"\0")
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
         except (OSError, ValueError):
-            continue
-        if b"pilothouse.control.decoder" in words:
-            found.append((parent, int(folder.name)))
-    return [pid for _, pid in found]
+            continue  # it has ended meanwhile
+        if b"pilothouse.control.decoder" in words and parent == control:
+            found.append(int(folder.name))
+    return found
 
 
 def children_of(up: "Up", kind: str) -> list[int]:
     """Returns the living processes of a kind; decoders are control's children."""
     running = {part.name: part.pid for part in up.status.processes if part.pid}
-    if kind != "decoder":
-        return [pid for name, pid in running.items() if name.startswith(kind)]
-    mine = []
-    for pid in decoders():
-        try:
-            parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-        if parent == running.get("control"):
-            mine.append(pid)
-    return mine
+    if kind == "decoder":
+        return decoders_of(running.get("control"))
+    return [pid for name, pid in running.items() if name.startswith(kind)]
 
 
 def test_no_span_is_lost_or_doubled_whatever_is_killed(start_up: Callable[..., "Up"]) -> None:

@@ -120,9 +120,13 @@ class Decoding:
         """Says whether it had work to do a moment ago."""
         return self._oldest_ns is not None
 
+    def lag_ms(self, now_ms: int) -> float:
+        """Returns how long the oldest that waits has waited."""
+        oldest_ns = self._oldest_ns
+        return 0.0 if oldest_ns is None else max(0.0, now_ms - oldest_ns / 1e6)
+
     def figures(self, now_ms: int) -> IntakeFigures:
         """Returns how far it is; asked from any thread."""
-        oldest_ns = self._oldest_ns
         unread = 0
         for name in list_segments(self._home.telemetry):
             known = self._positions.get(name)
@@ -131,7 +135,7 @@ class Decoding:
                 position = known.position if known is not None else first_offset(path)
                 unread += sum(end - start for start, end in extents(path, position))
         return IntakeFigures(
-            lag_ms=0.0 if oldest_ns is None else max(0.0, now_ms - oldest_ns / 1e6),
+            lag_ms=self.lag_ms(now_ms),
             unread_bytes=unread,
             batches_total=self._batches_total,
             items_total=self._items_total,

@@ -138,7 +138,7 @@ def assembled(
         )
         app.state.instruments.further.extend((decoding.families, recorded.families))
         app.state.make_backup = partial(create_backup, home, analytics=analytics)
-        serving = ServingNow(foundation.publisher, status, ingest)
+        serving = ServingNow(foundation.publisher, status, ingest, telemetry_lag_ms=decoding.lag_ms)
         app.state.record = _record(foundation, recorded.record, serving, tail)
         search = searching(home, analytics, decoding.is_behind)
         app.state.search_index = search.index

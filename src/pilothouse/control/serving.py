@@ -4,7 +4,7 @@ Refuses to know what was served before: that is on record. Invariant: it answers
 away, and says so.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from pilothouse.analytics.overview import Level, State
@@ -38,7 +38,15 @@ class Published(Protocol):
 class ServingNow:
     """Puts the catalogue and the processes' own words together."""
 
-    def __init__(self, published: Published, status: Processes, ingest: Ingest) -> None:
+    def __init__(
+        self,
+        published: Published,
+        status: Processes,
+        ingest: Ingest,
+        *,
+        telemetry_lag_ms: Callable[[int], float],
+    ) -> None:
+        self._telemetry_lag_ms = telemetry_lag_ms
         self._published = published
         self._status = status
         self._ingest = ingest
@@ -81,8 +89,8 @@ class ServingNow:
         return State("down" if not accepting else level, reasons)
 
     def ingest_lag_ms(self, now_ms: int) -> float:
-        """Returns how far the record is behind."""
-        return self._ingest.state(now_ms).lag_ms
+        """Returns how far the record is behind, of calls or of what applications sent."""
+        return max(self._ingest.state(now_ms).lag_ms, self._telemetry_lag_ms(now_ms))
 
 
 def tripped(gateways: Sequence[GatewayStatus]) -> list[str]:

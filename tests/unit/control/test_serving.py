@@ -81,7 +81,9 @@ def serving(
     up: SupervisorStatus | None, *gateways: GatewayStatus, missing: tuple[str, ...] = ()
 ) -> ServingNow:
     catalogue = Catalogue(CATALOGUE.models, (), (), {}, RecordPolicy(), missing)
-    return ServingNow(Published(catalogue), Processes(up, *gateways), Ingest())
+    return ServingNow(
+        Published(catalogue), Processes(up, *gateways), Ingest(), telemetry_lag_ms=lambda now_ms: now_ms * 2.0
+    )
 
 
 def test_all_well() -> None:
@@ -150,3 +152,8 @@ def test_a_tripped_deployment_degrades_it_and_a_model_without_another_is_named()
     assert state.reasons == [
         "small has no deployment that works: d0 (tripped by failures), d1 (tripped by failures)"
     ]
+
+
+def test_the_lag_is_of_whatever_is_further_behind() -> None:
+    assert serving(supervisor(READY), GATEWAY).ingest_lag_ms(0) == 12.5  # calls
+    assert serving(supervisor(READY), GATEWAY).ingest_lag_ms(50) == 100.0  # telemetry
